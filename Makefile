@@ -1,0 +1,57 @@
+# `make` alone prints this file's own help. Everything runs from .venv, which is made when it is missing or out of date.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+ARGS ?=
+.DEFAULT_GOAL := help
+.PHONY: help setup up test test-other check format bench demo lock clean
+
+help: ## Show what each command does
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): requirements.lock pyproject.toml hub/version.py
+	@echo "setting up $(VENV) (once, and after a dependency changed) ..."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Central Hub needs Python >= 3.11; this is %s. Try: make PYTHON=python3.12 ..." % sys.version.split()[0])'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: $(STAMP) ## Make .venv with the pinned dependencies
+
+up: $(STAMP) ## Set up and run the hub with its embedded NATS (ARGS="--http-port 7001" ...)
+	@exec $(BIN)/hub up $(ARGS)
+
+test: $(STAMP) ## Set up and run all tests (ARGS="-k name" ...)
+	@echo "running the tests (parallel, then those that need the machine to themselves) ..."
+	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not serial" $(ARGS)
+	@$(BIN)/python -m pytest -q -m serial $(ARGS) || test $$? -eq 5
+
+test-other: $(STAMP) ## Run the unit tests on the newest other CPython found
+	@$(BIN)/python tests/other_python.py
+
+check: $(STAMP) ## Lint, format, types, import rules, spelling, contract drift
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/codespell
+	@$(BIN)/hub contract --check
+
+format: $(STAMP) ## Format the code and mend what lint can mend
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(STAMP) ## Measure every performance bar beside its raw baseline
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+demo: $(STAMP) ## A gateway and three engines as real processes; one is killed half-way
+	@$(BIN)/python -m examples.demo $(ARGS)
+
+lock: $(STAMP) ## Pin every dependency anew, with hashes, for every supported Python
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --upgrade pyproject.toml -o requirements.lock
+
+clean: ## Remove .venv and everything generated
+	@rm -rf $(VENV) .hub .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -1,0 +1,119 @@
+"""Opening a NATS connection the way this system needs it: found dead soon, never given up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import nats.errors
+from nats.aio.client import Client
+
+from hub.errors import Unavailable
+
+PING_INTERVAL = 2
+MAX_OUTSTANDING_PINGS = 2
+"""A dead server is noticed after about 2 s x (2 + 1); the library's default takes six minutes."""
+RECONNECT_WAIT = 0.25
+
+Notice = Callable[[], Awaitable[None]]
+ErrorNotice = Callable[[Exception], Awaitable[None]]
+
+
+async def _ignore() -> None:
+    return None
+
+
+async def _ignore_error(error: Exception) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notices:
+    """What the owner of a connection wants to be told. Each is awaited by the connection: keep them short."""
+
+    disconnected: Notice = _ignore
+    reconnected: Notice = _ignore
+    closed: Notice = _ignore
+    error: ErrorNotice = _ignore_error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """How to log in, beside what the URL already carries. The seed is never shown."""
+
+    nkey_seed: str | None = field(default=None, repr=False)
+    credentials_file: str | None = None
+
+
+async def connect(
+    urls: str | Sequence[str],
+    *,
+    name: str,
+    notices: Notices | None = None,
+    credentials: Credentials | None = None,
+    timeout: float = 5.0,
+) -> Client:
+    """Connect, trying every URL until one answers or `timeout` seconds have passed.
+
+    Once connected, the client reconnects for ever; `notices` tell its owner of every loss and return.
+
+    Raises:
+        Unavailable: no server took the connection in time; the message names the servers (without passwords) and the cause.
+    """
+    servers = [urls] if isinstance(urls, str) else list(urls)
+    told = notices or Notices()
+    login = credentials or Credentials()
+    client = Client()
+    last: list[Exception] = []
+
+    async def on_error(error: Exception) -> None:
+        last[:] = [error]
+        await told.error(error)
+
+    try:
+        async with asyncio.timeout(timeout):
+            await client.connect(
+                servers,
+                name=name,
+                error_cb=on_error,
+                disconnected_cb=told.disconnected,
+                reconnected_cb=told.reconnected,
+                closed_cb=told.closed,
+                connect_timeout=2,
+                ping_interval=PING_INTERVAL,
+                max_outstanding_pings=MAX_OUTSTANDING_PINGS,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=RECONNECT_WAIT,  # type: ignore[arg-type]  # seconds; fractions work
+                nkeys_seed_str=login.nkey_seed,
+                user_credentials=login.credentials_file,
+            )
+    except (TimeoutError, OSError, nats.errors.Error) as error:
+        cause = last[0] if last and isinstance(error, TimeoutError) else error
+        await _abandon(client)
+        where = ", ".join(without_password(url) for url in servers)
+        raise Unavailable(f"NATS: no server answered at {where} ({describe(cause)})") from None
+    return client
+
+
+async def _abandon(client: Client) -> None:
+    try:
+        async with asyncio.timeout(1):
+            await client.close()
+    except (TimeoutError, OSError, nats.errors.Error):
+        pass  # it never was connected; there is nothing to lose
+
+
+def describe(error: BaseException) -> str:
+    """One line for an error whose own text may be empty."""
+    return str(error) or type(error).__name__
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown: scheme, host and port, no user, no password, no query."""
+    parts = urlsplit(url if "://" in url else f"nats://{url}")
+    host = parts.hostname or ""
+    if ":" in host:
+        host = f"[{host}]"
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")

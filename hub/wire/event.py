@@ -1,0 +1,23 @@
+"""Events on `hub.events.<type>`: CloudEvents 1.0 in JSON (structured mode)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from msgspec import Struct
+
+EventType = Literal["service.registered", "service.deregistered", "service.expired", "service.health"]
+
+
+class CloudEvent(Struct, frozen=True, kw_only=True):
+    """One thing that happened. `id` is the same however often the event is delivered."""
+
+    id: str
+    type: str
+    source: str
+    subject: str
+    time: datetime
+    data: dict[str, Any]
+    specversion: Literal["1.0"] = "1.0"
+    datacontenttype: Literal["application/json"] = "application/json"

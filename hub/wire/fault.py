@@ -1,0 +1,54 @@
+"""Error replies: the body, the headers, and the way back to an exception."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from hub import errors
+
+CODE_HEADER: Final = "Nats-Service-Error-Code"
+TEXT_HEADER: Final = "Nats-Service-Error"
+
+
+class Fault(Struct, frozen=True, kw_only=True):
+    """What was wrong, where, and whether trying again may help."""
+
+    code: str
+    message: str
+    field: str | None = None
+    retryable: bool = False
+
+
+class ErrorReply(Struct, frozen=True, kw_only=True):
+    """The body of an error reply."""
+
+    error: Fault
+
+
+_decoder = msgspec.json.Decoder(ErrorReply)
+
+
+def encode(error: errors.HubError) -> tuple[bytes, dict[str, str]]:
+    """The body and the headers of the reply that tells a caller of `error`."""
+    fault = Fault(code=error.code, message=error.message, field=error.field, retryable=error.retryable)
+    headers = {CODE_HEADER: str(error.status), TEXT_HEADER: " ".join(error.message.split())[:512]}
+    return msgspec.json.encode(ErrorReply(error=fault)), headers
+
+
+def raise_for(payload: bytes, headers: Mapping[str, str] | None) -> None:
+    """Raise the class that belongs to an error reply; do nothing for a success reply.
+
+    Raises:
+        HubError: the reply's error, of the class of its code; the base class for a code this version does not know.
+    """
+    if not headers or CODE_HEADER not in headers:
+        return
+    try:
+        fault = _decoder.decode(payload).error
+    except msgspec.MsgspecError:
+        raise errors.HubError(headers.get(TEXT_HEADER) or "the hub answered with an unreadable error") from None
+    raise errors.BY_CODE.get(fault.code, errors.HubError)(fault.message, field=fault.field)

@@ -1,0 +1,33 @@
+"""Health reports on `hub.health.<component>`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from hub.wire.names import Status
+
+
+class InstanceHealth(Struct, frozen=True, kw_only=True):
+    """How one instance is, why, and since when."""
+
+    instance_id: str
+    status: Status
+    reason: str
+    since: datetime
+
+
+class HealthReport(Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """How a service is: `passing` when all its instances are, `critical` when none can be chosen, else `warning`.
+
+    Published on every change and every 10 seconds. `omitted` counts instances left out to stay below the server's
+    `max_payload`; the ones in trouble are listed first.
+    """
+
+    service: str
+    status: Status
+    revision: int
+    instances: tuple[InstanceHealth, ...]
+    reason: str = ""
+    omitted: int = 0

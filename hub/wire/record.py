@@ -1,0 +1,49 @@
+"""What the registry stores, and what `hub.delta.registry.<service>.<instance>` therefore carries."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from hub.wire.names import Liveness, Status
+
+
+class Desired(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What operators want of an instance. It is kept apart from what the instance says, and wins over it."""
+
+    mode: Status | None = None
+    """`draining` or `maintenance`; None where operators want nothing special."""
+    weight: int | None = None
+    metadata: dict[str, Any] = {}
+    reason: str = ""
+
+
+class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One instance as stored: what it said of itself, and the state the hub gave it.
+
+    `status` already has the desired state applied, so that a reader of this record alone sees what discovery shows.
+    """
+
+    name: str
+    instance_id: str
+    host: str
+    port: int
+    registered_at: datetime
+    since: datetime
+    protocol: str = "http"
+    health_endpoint: str | None = None
+    metadata: dict[str, Any] = {}
+    version: str = ""
+    zone: str | None = None
+    tags: tuple[str, ...] = ()
+    weight: int = 100
+    depends_on: tuple[str, ...] = ()
+    liveness: Liveness = "heartbeat"
+    ttl: float = 6.0
+    deregister_after: float = 60.0
+    status: Status = "passing"
+    reason: str = ""
+    relapses: int = 0
+    """How often it went critical again soon after it had recovered (see flap damping)."""

@@ -1,0 +1,62 @@
+"""Every subject of the contract, by name. Nothing else in the code spells a subject."""
+
+from __future__ import annotations
+
+from typing import Final
+
+QUEUE_GROUP: Final = "hub"
+
+REGISTER: Final = "hub.register"
+DEREGISTER: Final = "hub.deregister"
+DISCOVER: Final = "hub.discover"
+SERVICES: Final = "hub.services"
+
+HEARTBEAT_PREFIX: Final = "hub.heartbeat."
+HEARTBEATS: Final = "hub.heartbeat.*.*"
+REREGISTER_PREFIX: Final = "hub.reregister."
+HEALTH_PREFIX: Final = "hub.health."
+REGISTRY_DELTA_PREFIX: Final = "hub.delta.registry."
+EVENTS_PREFIX: Final = "hub.events."
+
+REGISTRY_BUCKET: Final = "hub-registry"
+DESIRED_BUCKET: Final = "hub-desired"
+LEADER_BUCKET: Final = "hub-leader"
+EVENTS_STREAM: Final = "HUB_EVENTS"
+
+RESERVED_NAMES: Final = frozenset({"hub", "nats", "kafka", "database", "cache", "bridge"})
+RESERVED_PREFIX: Final = "db-"
+
+
+def instance_key(service: str, instance_id: str) -> str:
+    """The key of one instance, everywhere: `<service>.<instance>`. Neither part may contain a dot."""
+    return f"{service}.{instance_id}"
+
+
+def heartbeat(key: str) -> str:
+    """Where the instance of that key publishes its beats."""
+    return HEARTBEAT_PREFIX + key
+
+
+def reregister(key: str) -> str:
+    """Where the hub asks the instance of that key to register again."""
+    return REREGISTER_PREFIX + key
+
+
+def health(component: str) -> str:
+    """Where the hub reports on a service or on a part of itself."""
+    return HEALTH_PREFIX + component
+
+
+def registry_delta(service: str) -> str:
+    """Where every stored change of one service's instances is republished (a wildcard over its instances)."""
+    return f"{REGISTRY_DELTA_PREFIX}{service}.*"
+
+
+def event(event_type: str) -> str:
+    """Where events of a type (`service.registered`) are published into the stream `HUB_EVENTS`."""
+    return EVENTS_PREFIX + event_type
+
+
+def is_reserved(service: str) -> bool:
+    """Whether the name is kept for the hub's own components, which report on `hub.health.*` too."""
+    return service in RESERVED_NAMES or service.startswith(RESERVED_PREFIX)
