@@ -1,0 +1,167 @@
+"""Encoded replies to discoveries and lists, cut to what a message may hold.
+
+What can be encoded beforehand is: an instance once per change, an answer once per service and question, so that the
+same question again costs one dict access.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from random import Random
+
+from hub.core.catalog import MAX_CACHED_QUERIES, Catalog, Entry, Service
+from hub.core.selection import matching, pick
+from hub.core.versions import version_range
+from hub.errors import InvalidRequest
+from hub.wire.codec import encode
+from hub.wire.discovery import Discover, Services, ServiceSummary
+from hub.wire.names import CRITICAL, PASSING
+
+_ENVELOPE_BYTES = 512
+"""Room for what surrounds the list in a reply: name, revision, flags, `next`."""
+
+
+class Answers:
+    """Answers questions from a catalog.
+
+    Args:
+        catalog: Where the answers come from.
+        max_bytes: The largest reply that the NATS server carries; longer lists are cut and carry `next`.
+        random: The source of chance for the strategies.
+    """
+
+    def __init__(self, catalog: Catalog, *, max_bytes: int, random: Random) -> None:
+        self._catalog = catalog
+        self.budget = max_bytes - _ENVELOPE_BYTES
+        """Bytes that a list in a reply may take."""
+        self._random = random
+        self._doubted: frozenset[str] = frozenset()
+
+    def doubt(self, services: frozenset[str]) -> None:
+        """The services whose answers are degraded because some of their instances are only kept on trust."""
+        for name in services ^ self._doubted:
+            if service := self._catalog.services.get(name):
+                service.forget_answers()
+        self._doubted = services
+
+    def satisfied(self, query: Discover) -> bool:
+        """Whether the answer would already be as new as the query asks for."""
+        return self._revision(self._catalog.services.get(query.name)) >= query.min_revision
+
+    def discover(self, query: Discover) -> bytes:
+        """The encoded `Discovered`.
+
+        Raises:
+            InvalidRequest: neither name nor labels are given, or the version range is none.
+        """
+        service = self._catalog.services.get(query.name)
+        if service is None:
+            if not query.name:
+                return self._across(query)
+            if query.version:
+                version_range(query.version)  # an absurd one is refused whoever is asked for
+            return self._reply(query, None, [], False, None)
+        cached = service.answers.get(query)
+        if cached is not None:
+            return cached
+        if query.strategy != "all":
+            return self._picked(query, service)
+        selection = matching(service.sorted(), query)
+        chosen = selection.chosen
+        if query.after:
+            chosen = [entry for entry in chosen if entry.record.instance_id > query.after]
+        page, more = self._page(chosen, query.limit)
+        following = page[-1].record.instance_id if more else None
+        reply = self._reply(query, service, page, selection.degraded, following)
+        if len(service.answers) >= MAX_CACHED_QUERIES:
+            service.answers.clear()
+        service.answers[query] = reply
+        return reply
+
+    def services(self, query: Services) -> bytes:
+        """The encoded `ServiceList`, sorted by name."""
+        names = self._catalog.names
+        start = bisect_right(names, query.after) if query.after else 0
+        rows: list[bytes] = []
+        size, following, last = 0, None, query.after
+        for name in names[start:]:
+            row = encode(summarise(self._catalog.services[name]))
+            if (query.limit and len(rows) >= query.limit) or size + len(row) + 1 > self.budget:
+                following = last
+                break
+            rows.append(row)
+            size += len(row) + 1
+            last = name
+        cut = b'"' + following.encode() + b'"' if following is not None else b"null"
+        return b'{"revision":%d,"services":[%b],"next":%b}' % (self._catalog.revision, b",".join(rows), cut)
+
+    def _picked(self, query: Discover, service: Service) -> bytes:
+        selection = service.selections.get(query)
+        if selection is None:
+            if len(service.selections) >= MAX_CACHED_QUERIES:
+                service.selections.clear()
+            selection = service.selections[query] = matching(service.sorted(), query)
+        chosen = pick(selection.chosen, query, turn=service.turn, random=self._random)
+        service.turn += len(chosen)
+        page, _ = self._page(chosen, 0)
+        return self._reply(query, service, page, selection.degraded, None)
+
+    def _across(self, query: Discover) -> bytes:
+        """Instances of whatever service, found by their labels; in order of their keys, which `next` names."""
+        found = [self._catalog.labelled("capability", item) for item in query.capabilities]
+        found += [self._catalog.labelled("tag", item) for item in query.tags]
+        if not found:
+            raise InvalidRequest("name: expected a service name, or tags or capabilities to find one by", field="name")
+        fewest = min(found, key=len)
+        selection = matching((fewest[key] for key in sorted(fewest)), query)
+        chosen = [entry for entry in selection.chosen if entry.key > query.after] if query.after else selection.chosen
+        if query.strategy != "all":
+            chosen = pick(chosen, query, turn=self._random.randrange(1 << 30), random=self._random)
+        page, more = self._page(chosen, query.limit)
+        return self._reply(query, None, page, selection.degraded, page[-1].key if more else None)
+
+    def _page(self, entries: Iterable[Entry], limit: int) -> tuple[list[Entry], bool]:
+        """As many entries as `limit` (0: all) and the budget allow, and whether any were left out."""
+        page: list[Entry] = []
+        size = 0
+        for entry in entries:
+            size += len(entry.encoded()) + 1
+            if (limit and len(page) >= limit) or size > self.budget:
+                return page, True
+            page.append(entry)
+        return page, False
+
+    def _reply(
+        self,
+        query: Discover,
+        service: Service | None,
+        page: list[Entry],
+        degraded: bool,
+        following: str | None,
+    ) -> bytes:
+        return b'{"name":"%b","revision":%d,"degraded":%b,"instances":[%b],"next":%b}' % (
+            query.name.encode(),
+            self._revision(service),
+            b"true" if degraded or query.name in self._doubted else b"false",
+            b",".join([entry.encoded() for entry in page]),
+            b'"%b"' % following.encode() if following else b"null",
+        )
+
+    def _revision(self, service: Service | None) -> int:
+        """A service's own revision, so that a blocking query sleeps through changes of others; else the registry's."""
+        return service.revision if service is not None else self._catalog.revision
+
+
+def summarise(service: Service) -> ServiceSummary:
+    """How many instances of a service there are, how they are, and which versions run."""
+    statuses = [entry.instance.status for entry in service.entries.values()]
+    passing, critical = statuses.count(PASSING), statuses.count(CRITICAL)
+    return ServiceSummary(
+        name=service.name,
+        instances=len(statuses),
+        passing=passing,
+        warning=len(statuses) - passing - critical,
+        critical=critical,
+        versions=tuple(sorted({entry.record.version for entry in service.entries.values()} - {""}))[:32],
+    )

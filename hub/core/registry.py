@@ -1,0 +1,242 @@
+"""The registry's decisions: what a message means for what is stored, and what time means for who is alive.
+
+Everything that happens to instances comes in here: what the watch tells (`learned`, `unlearned`), what services say
+(`admit`, `beat`), what NATS says of their connections (`disconnected`), and time passing (`tick`). What comes out is
+what to store; storing is for others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+
+from hub.core.catalog import Catalog, Entry
+from hub.core.identity import derived_instance_id
+from hub.core.liveness import Liveness, Verdict
+from hub.errors import Conflict, NotFound, Unsupported
+from hub.wire.names import PASSING, ReportedStatus
+from hub.wire.record import Record
+from hub.wire.registration import DEFAULT_DEREGISTER_AFTER, DEFAULT_TTL, Register
+from hub.wire.subjects import instance_key
+
+Wall = Callable[[], datetime]
+
+
+class Admission(NamedTuple):
+    """What a registration comes to: the record to store, over which revision, and whether that changes anything."""
+
+    key: str
+    record: Record
+    expected: int
+    changed: bool
+    is_new: bool
+
+
+class Write(NamedTuple):
+    """A record whose state is to be written over the revision that was read."""
+
+    key: str
+    record: Record
+    expected: int
+
+
+class Registry:
+    """The catalog and the liveness of what is in it.
+
+    Args:
+        now: Monotonic seconds; so is every `now` below. `wall` tells the time of day, asked only for what is shown.
+        observe: Called with a service's name after each visible change to it.
+        default_ttl: Seconds, for those who register without.
+        default_deregister_after: Seconds, for those who register without.
+    """
+
+    def __init__(
+        self,
+        now: float,
+        *,
+        observe: Callable[[str], None] = lambda service: None,
+        default_ttl: float = DEFAULT_TTL,
+        default_deregister_after: float = DEFAULT_DEREGISTER_AFTER,
+    ) -> None:
+        self.catalog = Catalog(observe)
+        self.liveness = Liveness(now)
+        self._default_ttl = default_ttl
+        self._default_deregister_after = default_deregister_after
+
+    # --- told by the watch
+
+    def learned(self, record: Record, revision: int, now: float) -> None:
+        """A record was stored, here or by another replica."""
+        entry = self.catalog.apply(record, revision)
+        if entry is not None:
+            self._track(entry, now, beat=False)
+
+    def refreshed(self, record: Record, revision: int, now: float) -> None:
+        """A record was read on its own, ahead of the watch."""
+        entry = self.catalog.place(record, revision)
+        if entry is not None:
+            self._track(entry, now, beat=False)
+
+    def unlearned(self, key: str, revision: int) -> None:
+        """A record was deleted, here or by another replica."""
+        self.catalog.apply_removal(key, revision)
+        if key not in self.catalog.entries:
+            self.liveness.forget(key)
+
+    # --- said by services
+
+    def admit(self, request: Register, now: float, wall: Wall) -> Admission:
+        """What to store for a registration. It counts as a beat of an instance already known.
+
+        Raises:
+            Conflict: the instance id belongs to another service.
+            Unsupported: it asks for active probes.
+        """
+        if request.liveness == "probe":
+            raise Unsupported("liveness: expected 'heartbeat' or 'permanent', this hub probes nobody", field="liveness")
+        if request.checks:
+            raise Unsupported("checks: expected none, this hub probes nobody", field="checks")
+        instance_id = request.instance_id or self._identify(request)
+        others = [name for name in self.catalog.owners(instance_id) if name != request.name]
+        if others:
+            raise Conflict(
+                f"instance_id: expected one of this service's own, {instance_id!r} belongs to {others[0]!r}",
+                field="instance_id",
+            )
+        key = instance_key(request.name, instance_id)
+        known = self.catalog.entries.get(key)
+        if known is None:
+            record = self._record(request, instance_id, wall())
+            return Admission(key, record, 0, changed=True, is_new=True)
+        self.beat(key, now, wall)
+        record = self._updated(request, known)
+        return Admission(key, record, known.revision, changed=record != known.record, is_new=False)
+
+    def admitted(self, record: Record, revision: int, now: float) -> None:
+        """An admitted record was stored."""
+        entry = self.catalog.anticipate(record, revision)
+        if entry is not None:
+            self._track(entry, now, beat=True)
+
+    def beat(
+        self, key: str, now: float, wall: Wall, status: ReportedStatus | None = None, message: str = ""
+    ) -> Verdict | None:
+        """An instance has beaten. Returns the change of its state, None in the common case."""
+        verdict = self.liveness.beat(key, now, status, message)
+        if verdict is not None:
+            self._rule(verdict, wall())
+        return verdict
+
+    def locate(self, service: str, instance_id: str) -> Entry:
+        """The instance of a service.
+
+        Raises:
+            NotFound: the service has no such instance.
+        """
+        entry = self.catalog.entries.get(instance_key(service, instance_id))
+        if entry is None:
+            raise NotFound(f"instance_id: {service!r} has no instance {instance_id!r}", field="instance_id")
+        return entry
+
+    def removed(self, key: str, revision: int) -> None:
+        """An instance's deletion was stored by this hub."""
+        self.catalog.anticipate_removal(key, revision)
+        if key not in self.catalog.entries:
+            self.liveness.forget(key)
+
+    # --- said by NATS, and by time
+
+    def disconnected(self, key: str, now: float, wall: Wall) -> Verdict | None:
+        """The instance's own connection to NATS is gone."""
+        verdict = self.liveness.disconnected(key, now)
+        if verdict is not None:
+            self._rule(verdict, wall())
+        return verdict
+
+    def tick(self, now: float, wall: Wall) -> list[Verdict]:
+        """Time has passed: the changes of state that are due. Call about every 100 ms."""
+        verdicts = self.liveness.tick(now)
+        for verdict in verdicts:
+            self._rule(verdict, wall())
+        return verdicts
+
+    def doubted_services(self) -> frozenset[str]:
+        """The services of which instances are only kept on trust (see the mass-silence guard)."""
+        return frozenset(key.partition(".")[0] for key in self.liveness.held)
+
+    def writes(self, limit: int) -> list[Write]:
+        """Up to `limit` records whose state here is not what is stored, for a leader to write."""
+        found: list[Write] = []
+        for key in self.catalog.unwritten:
+            record = self.catalog.record_to_write(key)
+            if record is not None:
+                found.append(Write(key, record, self.catalog.entries[key].revision))
+            if len(found) >= limit:
+                break
+        return found
+
+    def written(self, record: Record, revision: int) -> None:
+        """A state was stored by this hub."""
+        self.catalog.anticipate(record, revision)
+
+    # --- inside
+
+    def _rule(self, verdict: Verdict, wall: datetime) -> None:
+        self.catalog.set_state(verdict.key, verdict.status, verdict.reason, verdict.relapses, wall)
+
+    def _track(self, entry: Entry, now: float, *, beat: bool) -> None:
+        record = entry.record
+        self.liveness.track(
+            entry.key,
+            record.liveness,
+            record.ttl,
+            record.deregister_after,
+            entry.live,
+            entry.relapses,
+            now,
+            beat=beat,
+        )
+
+    def _identify(self, request: Register) -> str:
+        """The id of a registration without one: that of the instance known at its address, else one made from that."""
+        known = self.catalog.at(request.name, request.host, request.port)
+        return known.record.instance_id if known else derived_instance_id(request.name, request.host, request.port)
+
+    def _record(self, request: Register, instance_id: str, wall: datetime) -> Record:
+        desired = self.catalog.desired(instance_key(request.name, instance_id))
+        return Record(
+            name=request.name,
+            instance_id=instance_id,
+            host=request.host,
+            port=request.port,
+            registered_at=wall,
+            since=wall,
+            protocol=request.protocol,
+            health_endpoint=request.health_endpoint,
+            metadata=request.metadata,
+            version=request.version,
+            zone=request.zone,
+            tags=request.tags,
+            weight=request.weight,
+            depends_on=request.depends_on,
+            liveness=request.liveness,
+            ttl=self._default_ttl if request.ttl is None else request.ttl,
+            deregister_after=(
+                self._default_deregister_after if request.deregister_after is None else request.deregister_after
+            ),
+            status=PASSING if desired is None or desired.mode is None else desired.mode,
+            desired=desired,
+        )
+
+    def _updated(self, request: Register, known: Entry) -> Record:
+        """The registration anew, of an instance that keeps its age and its state."""
+        return msgspec.structs.replace(
+            self._record(request, known.record.instance_id, known.record.registered_at),
+            since=known.instance.since,
+            status=known.instance.status,
+            reason=known.reason,
+            relapses=known.relapses,
+        )

@@ -1,0 +1,54 @@
+"""Health reports of services, cut to what a message may hold."""
+
+from __future__ import annotations
+
+from hub.core.catalog import Service
+from hub.core.selection import TIERS
+from hub.wire.codec import encode
+from hub.wire.health import HealthReport, InstanceHealth
+from hub.wire.names import CRITICAL, PASSING, WARNING, Status
+
+_SHORTENED = 1000
+"""Instances in a report that had to be cut; those in trouble come first."""
+
+
+def report(service: Service, *, max_bytes: int, reason: str = "") -> bytes:
+    """The encoded report on a service, of at most `max_bytes` bytes."""
+    instances = [
+        InstanceHealth(
+            instance_id=entry.record.instance_id,
+            status=entry.instance.status,
+            reason=entry.reason,
+            since=entry.instance.since,
+        )
+        for entry in service.sorted()
+    ]
+    whole = HealthReport(
+        service=service.name,
+        status=overall([instance.status for instance in instances]),
+        revision=service.revision,
+        instances=tuple(instances),
+        reason=reason or ("" if instances else "no instances"),
+    )
+    encoded = encode(whole)
+    if len(encoded) <= max_bytes:
+        return encoded
+    instances.sort(key=lambda instance: instance.status == PASSING)
+    kept = min(_SHORTENED, max(1, len(instances) * max_bytes // (2 * len(encoded))))
+    return encode(
+        HealthReport(
+            service=whole.service,
+            status=whole.status,
+            revision=whole.revision,
+            instances=tuple(instances[:kept]),
+            reason=whole.reason,
+            omitted=len(instances) - kept,
+        )
+    )
+
+
+def overall(statuses: list[Status]) -> Status:
+    """How a service is: as its instances when they agree on passing, critical when none can be chosen, else warning."""
+    if not any(status in TIERS for status in statuses):
+        return CRITICAL
+    return PASSING if all(status == PASSING for status in statuses) else WARNING

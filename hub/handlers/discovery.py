@@ -1,0 +1,46 @@
+"""`hub.discover` and `hub.services`: answered from memory, at once unless the caller wants to wait for news."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable
+
+import msgspec
+
+from hub.core.answers import Answers
+from hub.handlers.changes import Changes
+from hub.wire.codec import Decoder
+from hub.wire.discovery import Discover, Services
+
+
+class Discovery:
+    """Answers who is there."""
+
+    def __init__(self, answers: Answers, changes: Changes) -> None:
+        self._answers = answers
+        self._changes = changes
+        self._decode_discover = Decoder(Discover)
+        self._decode_services = Decoder(Services)
+
+    def discover(self, payload: bytes) -> bytes | Awaitable[bytes]:
+        """The encoded `Discovered`; to be awaited where the query asks to wait for a revision not yet reached."""
+        query = self._decode_discover(payload)
+        if query.min_revision or query.wait:
+            settled = msgspec.structs.replace(query, min_revision=0, wait=0.0)
+            if query.wait and not self._answers.satisfied(query):
+                return self._after(query, settled)
+            query = settled
+        return self._answers.discover(query)
+
+    def services(self, payload: bytes) -> bytes:
+        """The encoded `ServiceList`."""
+        return self._answers.services(self._decode_services(payload))
+
+    async def _after(self, query: Discover, settled: Discover) -> bytes:
+        """Wait until the answer is as new as wanted, or as long as wanted, and answer with what there is then."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(query.wait):
+                while not self._answers.satisfied(query):
+                    await self._changes.next(query.name)
+        return self._answers.discover(settled)

@@ -1,0 +1,103 @@
+"""One subject answered: the message in, a reply or an error reply out, counted and timed either way."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+
+import nats.errors
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from hub.errors import HubError, InternalError
+from hub.handlers.inflight import InFlight
+from hub.telemetry.metrics import RequestMeter
+from hub.wire import fault
+from hub.wire.subjects import QUEUE_GROUP
+
+log = structlog.get_logger(__name__)
+
+Respond = Callable[[bytes], bytes | Awaitable[bytes]]
+"""Answers a payload: at once with the reply, or with something to await where it takes I/O or waiting."""
+
+_FORBIDDEN_REPLIES = ("hub.", "$")
+"""A reply is published with the hub's rights. A caller that names one of our subjects, or the server's, as its inbox
+would have the hub speak there in its place."""
+
+
+class Endpoint:
+    """Answers the requests on one subject, shared with the other replicas through the queue group.
+
+    What can be answered at once is answered in the subscription's own task; what cannot is put in flight, since a
+    subscription's callbacks run one at a time.
+    """
+
+    def __init__(
+        self, client: Client, subject: str, respond: Respond, *, in_flight: InFlight, meter: RequestMeter
+    ) -> None:
+        self._client = client
+        self._subject = subject
+        self._respond = respond
+        self._in_flight = in_flight
+        self._meter = meter
+        self._subscription: Subscription | None = None
+
+    async def start(self) -> None:
+        """Begin to answer."""
+        self._subscription = await self._client.subscribe(self._subject, queue=QUEUE_GROUP, cb=self._on_message)
+
+    async def drain(self) -> None:
+        """Take no more requests, but answer those already received. What is in flight is for its owner to wait for."""
+        if self._subscription is not None and self._client.is_connected:
+            await self._subscription.drain()
+        self._subscription = None
+
+    async def _on_message(self, message: Msg) -> None:
+        began = perf_counter()
+        try:
+            answer = self._respond(message.data)
+            if not isinstance(answer, bytes):
+                self._in_flight.begin(self._finish(message, answer, began))
+                return
+        except HubError as error:
+            await self._refuse(message, error, began)
+        except Exception as error:  # noqa: BLE001  # whatever a message brings about, the next one is served
+            await self._refuse(message, self._fault(error), began)
+        else:
+            await self._reply(message.reply, answer)
+            self._meter.observe("ok", perf_counter() - began)
+
+    async def _finish(self, message: Msg, answer: Awaitable[bytes], began: float) -> None:
+        try:
+            reply = await answer
+        except HubError as error:
+            await self._refuse(message, error, began)
+        except Exception as error:  # noqa: BLE001  # see above
+            await self._refuse(message, self._fault(error), began)
+        else:
+            await self._reply(message.reply, reply)
+            self._meter.observe("ok", perf_counter() - began)
+
+    def _fault(self, error: Exception) -> HubError:
+        log.error("request failed by a fault of the hub", subject=self._subject, exc_info=error)
+        return InternalError(f"{self._subject}: the hub failed; its log says why")
+
+    async def _refuse(self, message: Msg, error: HubError, began: float) -> None:
+        body, headers = fault.encode(error)
+        await self._reply(message.reply, body, headers)
+        self._meter.observe(error.code, perf_counter() - began)
+        if not message.reply:
+            log.info("message refused", subject=self._subject, code=error.code, reason=error.message)
+
+    async def _reply(self, inbox: str, payload: bytes, headers: dict[str, str] | None = None) -> None:
+        if not inbox:
+            return
+        if inbox.startswith(_FORBIDDEN_REPLIES):
+            log.warning("reply subject refused", subject=self._subject, reply=inbox)
+            return
+        try:
+            await self._client.publish(inbox, payload, headers=headers)
+        except (nats.errors.Error, OSError) as error:
+            log.warning("reply not sent", subject=self._subject, reason=str(error) or type(error).__name__)

@@ -1,0 +1,116 @@
+"""`hub.health.<service>`, told by the leader on every change and in rounds; `hub.health.hub`, by each hub of itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+
+import nats.errors
+import structlog
+from nats.aio.client import Client
+
+from hub.core.registry import Registry
+from hub.core.reports import report
+from hub.handlers.clock import Clock
+from hub.wire import subjects
+from hub.wire.codec import encode
+from hub.wire.health import HealthReport, InstanceHealth
+from hub.wire.names import PASSING, WARNING
+
+log = structlog.get_logger(__name__)
+
+_GATHER = 0.02
+"""Seconds that changes are gathered for, so that a service that changes a hundred times at once is told of once."""
+_SPREAD = 50
+"""The round over all services is spread over this many slices of the interval, to be a murmur and not a burst."""
+
+
+class HealthReporter:
+    """Publishes health reports.
+
+    Args:
+        client: Where to publish.
+        registry: What to report on.
+        clock: Where to read the time.
+        hub_id: The instance id under which this hub reports on itself.
+        leads: Whether this hub speaks for the services; one of the replicas does.
+        interval: Seconds between two reports on the same unchanged thing.
+        max_bytes: The largest report.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        registry: Registry,
+        clock: Clock,
+        *,
+        hub_id: str,
+        leads: Callable[[], bool],
+        interval: float,
+        max_bytes: int,
+    ) -> None:
+        self._client = client
+        self._registry = registry
+        self._clock = clock
+        self._hub_id = hub_id
+        self._leads = leads
+        self._interval = interval
+        self._max_bytes = max_bytes
+        self._changed: dict[str, None] = {}
+        self._wake = asyncio.Event()
+        self._own_state: tuple[str, datetime] | None = None
+
+    def notice(self, service: str) -> None:
+        """The service has changed; say so soon."""
+        self._changed[service] = None
+        self._wake.set()
+
+    async def tell_changes(self) -> None:
+        """Report on what changes, for ever."""
+        while True:
+            await self._wake.wait()
+            await asyncio.sleep(_GATHER)
+            self._wake.clear()
+            changed, self._changed = list(self._changed), {}
+            if self._leads():
+                for name in changed:
+                    await self._tell(name)
+
+    async def tell_rounds(self) -> None:
+        """Report on everything once per interval, for ever."""
+        while True:
+            await self._tell_of_self()
+            names = list(self._registry.catalog.names) if self._leads() else []
+            step = max(1, -(-len(names) // _SPREAD))
+            for start in range(0, step * _SPREAD, step):
+                for name in names[start : start + step]:
+                    await self._tell(name)
+                await asyncio.sleep(self._interval / _SPREAD)
+                await self._tell_of_self(only_if_changed=True)
+
+    async def _tell(self, name: str) -> None:
+        service = self._registry.catalog.services.get(name)
+        if service is not None:
+            await self._publish(name, report(service, max_bytes=self._max_bytes))
+
+    async def _tell_of_self(self, *, only_if_changed: bool = False) -> None:
+        doubt = self._registry.liveness.doubt or ""
+        changed = self._own_state is None or self._own_state[0] != doubt
+        if only_if_changed and not changed:
+            return
+        if changed or self._own_state is None:
+            self._own_state = (doubt, self._clock.wall())
+            log.info("hub doubts what it hears" if doubt else "hub hears well", reason=doubt)
+        status = WARNING if doubt else PASSING
+        own = InstanceHealth(instance_id=self._hub_id, status=status, reason=doubt, since=self._own_state[1])
+        whole = HealthReport(
+            service="hub", status=status, revision=self._registry.catalog.revision, instances=(own,), reason=doubt
+        )
+        await self._publish("hub", encode(whole))
+
+    async def _publish(self, component: str, payload: bytes) -> None:
+        try:
+            await self._client.publish(subjects.health(component), payload)
+        except (nats.errors.Error, OSError) as error:
+            log.debug("health report not sent", component=component, reason=str(error) or type(error).__name__)

@@ -1,0 +1,58 @@
+"""Whether this hub hears at all: it listens for its own voice.
+
+A connection can look alive for seconds while nothing comes through (a stopped server, a stalled network). Nobody's
+silence means anything in that time, so the hub sends itself a message ten times a second and doubts itself when it does
+not come back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import nats.errors
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from hub.core.liveness import Liveness
+from hub.handlers.clock import Clock
+
+log = structlog.get_logger(__name__)
+
+INTERVAL = 0.1
+DEAF_AFTER = 0.5
+"""Seconds without its own echo after which a hub takes itself to be deaf."""
+
+
+class Hearing:
+    """Tells the liveness rules when this hub could not hear."""
+
+    def __init__(self, client: Client, liveness: Liveness, clock: Clock) -> None:
+        self._client = client
+        self._liveness = liveness
+        self._clock = clock
+        self._heard = clock.now()
+        self._inbox = client.new_inbox()
+
+    async def listen(self) -> None:
+        """Listen for the echo, for ever."""
+        await self._client.subscribe(self._inbox, cb=self._on_echo)
+        self._heard = self._clock.now()
+        while True:
+            now = self._clock.now()
+            if not self._client.is_connected:
+                self._liveness.deafened(now, "the connection to NATS is lost")
+            elif now - self._heard > DEAF_AFTER:
+                self._liveness.deafened(now, f"NATS has not echoed for {now - self._heard:.1f} s")
+            if self._client.is_connected:
+                await self._speak()
+            await asyncio.sleep(INTERVAL)
+
+    async def _speak(self) -> None:
+        try:
+            await self._client.publish(self._inbox)
+        except (nats.errors.Error, OSError) as error:
+            log.debug("echo not sent", reason=str(error) or type(error).__name__)
+
+    async def _on_echo(self, message: Msg) -> None:
+        self._heard = self._clock.now()

@@ -1,0 +1,56 @@
+"""`hub.heartbeat.<service>.<instance>`: heard by every replica, kept in memory, written nowhere."""
+
+from __future__ import annotations
+
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from hub.core.registry import Registry
+from hub.errors import HubError
+from hub.handlers.clock import Clock
+from hub.telemetry.metrics import Metrics
+from hub.wire import subjects
+from hub.wire.codec import Decoder
+from hub.wire.registration import Heartbeat
+
+log = structlog.get_logger(__name__)
+
+
+class Heartbeats:
+    """Hears beats."""
+
+    def __init__(self, client: Client, registry: Registry, clock: Clock, metrics: Metrics) -> None:
+        self._client = client
+        self._registry = registry
+        self._clock = clock
+        self._metrics = metrics
+        self._decode = Decoder(Heartbeat)
+        self._subscription: Subscription | None = None
+
+    async def start(self) -> None:
+        """Begin to hear."""
+        self._subscription = await self._client.subscribe(subjects.HEARTBEATS, cb=self._on_beat)
+
+    async def stop(self) -> None:
+        """Hear no more."""
+        if self._subscription is not None and self._client.is_connected:
+            await self._subscription.unsubscribe()
+        self._subscription = None
+
+    async def _on_beat(self, message: Msg) -> None:
+        key = message.subject[len(subjects.HEARTBEAT_PREFIX) :]
+        self._metrics.heartbeats += 1
+        if not message.data:
+            self._registry.beat(key, self._clock.now(), self._clock.wall)
+            return
+        try:
+            beat = self._decode(message.data)
+        except HubError as error:
+            self._metrics.bad_heartbeats += 1
+            log.debug("heartbeat refused", key=key, code=error.code, reason=error.message)
+            return
+        self._registry.beat(key, self._clock.now(), self._clock.wall, beat.status, beat.message or "")
+        if beat.load is not None:
+            self._registry.catalog.set_load(key, beat.load)

@@ -1,0 +1,42 @@
+"""Work that outlives the callback which began it: bounded, owned, and waited for at the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from hub.errors import Overloaded
+
+
+class InFlight:
+    """Up to `limit` pieces of work at once. What does not fit is refused, never queued."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Start a piece of work, which must not raise.
+
+        Raises:
+            Overloaded: as much is in flight as may be.
+        """
+        if len(self._tasks) >= self._limit:
+            work.close()
+            raise Overloaded(f"hub: {self._limit} requests are in flight already; try again in a moment")
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def drain(self, timeout: float) -> None:
+        """Wait until all is done; cancel what is not done after `timeout` seconds."""
+        if not self._tasks:
+            return
+        _, late = await asyncio.wait(self._tasks, timeout=timeout)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)

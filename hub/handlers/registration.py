@@ -1,0 +1,137 @@
+"""`hub.register` and `hub.deregister`: decided by what is known, written by compare-and-set, answered when stored."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import NamedTuple
+
+import msgspec
+
+from hub.core.answers import Answers
+from hub.core.happenings import happened
+from hub.core.registry import Registry
+from hub.errors import NotFound, Unavailable, Unsupported
+from hub.handlers.clock import Clock
+from hub.store.events import EventLog
+from hub.store.ports import Bucket, RevisionConflict
+from hub.wire import subjects
+from hub.wire.codec import Decoder, encode
+from hub.wire.discovery import Discover, Discovered
+from hub.wire.record import Record
+from hub.wire.registration import BEATS_PER_TTL, Deregister, Deregistered, Register, Registered
+
+_ATTEMPTS = 5
+_DEPENDENCY_INSTANCES = 32
+"""How many instances of each dependency a boot reply carries; who needs more asks for them."""
+
+
+class Stored(NamedTuple):
+    """What the store says of a key, once it was found to be other than thought."""
+
+    revision: int
+    record: Record | None
+
+
+class Registration:
+    """Puts instances into the registry and takes them out."""
+
+    def __init__(self, registry: Registry, answers: Answers, bucket: Bucket, events: EventLog, clock: Clock) -> None:
+        self._registry = registry
+        self._answers = answers
+        self._bucket = bucket
+        self._events = events
+        self._clock = clock
+        self._decode_register = Decoder(Register)
+        self._decode_deregister = Decoder(Deregister)
+        self._decode_record = msgspec.json.Decoder(Record).decode
+
+    def register(self, payload: bytes) -> Awaitable[bytes]:
+        """The encoded `Registered`, once the registration is stored."""
+        request = self._decode_register(payload)
+        if "config" in request.include:
+            raise Unsupported("include: expected 'dependencies', this hub keeps no configuration", field="include")
+        return self._register(request)
+
+    def deregister(self, payload: bytes) -> Awaitable[bytes]:
+        """The encoded `Deregistered`, once the instance is gone."""
+        return self._deregister(self._decode_deregister(payload))
+
+    async def _register(self, request: Register) -> bytes:
+        marker = 0
+        for _ in range(_ATTEMPTS):
+            admission = self._registry.admit(request, self._clock.now(), self._clock.wall)
+            if not admission.changed:
+                return self._registered(request, admission.record, admission.expected)
+            try:
+                revision = await self._bucket.put(
+                    admission.key, encode(admission.record), expected=admission.expected or marker
+                )
+            except RevisionConflict:
+                stored = await self._refresh(admission.key)
+                marker = stored.revision if stored.record is None else 0
+                continue
+            self._registry.admitted(admission.record, revision, self._clock.now())
+            if admission.is_new:
+                self._events.append(happened("service.registered", admission.record, revision, self._clock.wall()))
+            return self._registered(request, admission.record, revision)
+        raise Unavailable(f"{request.name}: others keep writing this instance; try again")
+
+    async def _deregister(self, request: Deregister) -> bytes:
+        key = subjects.instance_key(request.name, request.instance_id)
+        for _ in range(_ATTEMPTS):
+            try:
+                entry = self._registry.locate(request.name, request.instance_id)
+            except NotFound:
+                if (await self._refresh(key)).record is None:  # it may have come through another replica just now
+                    raise
+                continue
+            try:
+                revision = await self._bucket.delete(key, expected=entry.revision)
+            except RevisionConflict:
+                await self._refresh(key)
+                continue
+            self._registry.removed(key, revision)
+            reason = request.reason or "deregistered"
+            self._events.append(
+                happened("service.deregistered", entry.record, revision, self._clock.wall(), reason=reason)
+            )
+            return encode(Deregistered(revision=revision))
+        raise Unavailable(f"{key}: others keep writing this instance; try again")
+
+    async def _refresh(self, key: str) -> Stored:
+        """Read the key, since the store has it otherwise than we do, and learn what it says."""
+        stored = await self._bucket.get(key)
+        if stored is None or stored.value is None:
+            revision = stored.revision if stored else 0
+            known = self._registry.catalog.entries.get(key)
+            if known is not None:
+                self._registry.removed(key, max(revision, known.revision))
+            return Stored(revision, None)
+        record = self._decode_record(stored.value)
+        self._registry.refreshed(record, stored.revision, self._clock.now())
+        return Stored(stored.revision, record)
+
+    def _registered(self, request: Register, record: Record, revision: int) -> bytes:
+        return encode(
+            Registered(
+                name=record.name,
+                instance_id=record.instance_id,
+                revision=revision,
+                heartbeat_interval=record.ttl / BEATS_PER_TTL,
+                ttl=record.ttl,
+                heartbeat_subject=subjects.heartbeat(subjects.instance_key(record.name, record.instance_id)),
+                dependencies=self._dependencies(record) if "dependencies" in request.include else None,
+            )
+        )
+
+    def _dependencies(self, record: Record) -> dict[str, Discovered]:
+        """What the instance depends on, as far as it fits into the reply; the caller discovers what is missing."""
+        found: dict[str, Discovered] = {}
+        room = self._answers.budget
+        for name in record.depends_on:
+            answer = self._answers.discover(Discover(name=name, limit=_DEPENDENCY_INSTANCES))
+            room -= len(answer) + len(name) + 4
+            if room < 0:
+                break
+            found[name] = msgspec.json.decode(answer, type=Discovered)
+        return found
