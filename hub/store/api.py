@@ -1,0 +1,174 @@
+"""The few requests of JetStream's JSON API that the store needs, and what its refusals mean."""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from hub.errors import DeadlineExceeded, HubError, NotFound, Unavailable
+from hub.transport.requests import Requester
+
+PREFIX: Final = "$JS.API."
+WRONG_LAST_SEQUENCE: Final = 10071
+NO_MESSAGE: Final = 10037
+STREAM_MISSING: Final = 10059
+JETSTREAM_OFF: Final = frozenset({10039, 10076})
+"""JetStream is not enabled: for the account, for the server."""
+
+T = TypeVar("T")
+
+
+class Refusal(Struct, frozen=True):
+    """Why JetStream did not do it. `code` is HTTP-like, `err_code` names the cause."""
+
+    code: int = 0
+    err_code: int = 0
+    description: str = ""
+
+
+class PubAck(Struct, frozen=True):
+    """The answer to a publish into a stream."""
+
+    seq: int = 0
+    duplicate: bool = False
+    error: Refusal | None = None
+
+
+class StreamState(Struct, frozen=True):
+    """What a stream holds. `last_seq` counts every message it ever took."""
+
+    messages: int
+    last_seq: int
+
+
+class StreamInfo(Struct, frozen=True):
+    """A stream as its leader sees it. `created` tells a recreated stream from the one before."""
+
+    created: str
+    config: dict[str, Any]
+    state: StreamState
+
+
+class ConsumerInfo(Struct, frozen=True):
+    """A consumer just made. `num_pending` is what it was going to deliver at that moment."""
+
+    name: str
+    num_pending: int
+
+
+class _Outcome(Struct, frozen=True):
+    error: Refusal | None = None
+
+
+class _Located(Struct, frozen=True):
+    seq: int
+
+
+class _Found(Struct, frozen=True):
+    message: _Located
+
+
+class StreamMissing(NotFound):
+    """The stream does not exist."""
+
+
+class ApiRefused(HubError):
+    """JetStream refused a request for good; `err_code` is its own number for the cause."""
+
+    code = "store_refused"
+    status = 500
+
+    def __init__(self, message: str, err_code: int) -> None:
+        super().__init__(message)
+        self.err_code = err_code
+
+
+_encode = msgspec.json.encode
+_outcome = msgspec.json.Decoder(_Outcome)
+_stream_info = msgspec.json.Decoder(StreamInfo)
+_consumer_info = msgspec.json.Decoder(ConsumerInfo)
+_found = msgspec.json.Decoder(_Found)
+_anything = msgspec.json.Decoder(dict[str, Any])
+
+
+class JetStreamApi:
+    """Asks JetStream. Every call raises `Unavailable` or `DeadlineExceeded` when nobody answers.
+
+    Args:
+        requester: Carries the requests.
+        timeout: Seconds that one request may take.
+    """
+
+    def __init__(self, requester: Requester, *, timeout: float = 2.0) -> None:
+        self._requester = requester
+        self._timeout = timeout
+
+    async def stream(self, name: str) -> StreamInfo:
+        """The stream of that name.
+
+        Raises:
+            StreamMissing: there is none.
+        """
+        return await self._call(f"STREAM.INFO.{name}", b"", _stream_info)
+
+    async def create_stream(self, name: str, config: dict[str, Any]) -> None:
+        """Create it; the very same configuration again changes nothing.
+
+        Raises:
+            ApiRefused: the configuration is not possible, or the stream exists with another one.
+        """
+        await self._call(f"STREAM.CREATE.{name}", _encode({**config, "name": name}), _anything)
+
+    async def update_stream(self, name: str, config: dict[str, Any]) -> None:
+        """Give it another configuration.
+
+        Raises:
+            ApiRefused: NATS does not allow this change.
+        """
+        await self._call(f"STREAM.UPDATE.{name}", _encode({**config, "name": name}), _anything)
+
+    async def create_consumer(self, stream: str, name: str, config: dict[str, Any]) -> ConsumerInfo:
+        """Create an ephemeral consumer.
+
+        Raises:
+            StreamMissing: there is no such stream.
+            ApiRefused: the stream takes no more consumers, or not such ones.
+        """
+        body = {"stream_name": stream, "action": "create", "config": {**config, "name": name}}
+        return await self._call(f"CONSUMER.CREATE.{stream}.{name}", _encode(body), _consumer_info)
+
+    async def newest(self, stream: str, subjects: str) -> int:
+        """The sequence of the newest message still stored on those subjects; 0 when none is. The leader answers."""
+        body = _encode({"last_by_subj": subjects})
+        try:
+            found = await self._call(f"STREAM.MSG.GET.{stream}", body, _found)
+        except ApiRefused as error:
+            if error.err_code == NO_MESSAGE:
+                return 0
+            raise
+        return found.message.seq
+
+    async def _call(self, verb: str, body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+        try:
+            reply = await self._requester.request(PREFIX + verb, body, timeout=self._timeout)
+        except DeadlineExceeded:
+            raise DeadlineExceeded(f"JetStream: {verb} was not answered within {self._timeout:g} s") from None
+        try:
+            refusal = _outcome.decode(reply.data).error
+            if refusal is None:
+                return decoder.decode(reply.data)
+        except msgspec.MsgspecError as error:
+            raise Unavailable(f"JetStream: {verb} was answered with something unreadable ({error})") from None
+        raise refused(verb, refusal)
+
+
+def refused(what: str, refusal: Refusal) -> HubError:
+    """The error class for a refusal: what is away, what is missing, what cannot be."""
+    words = f"JetStream: {what} was refused: {refusal.description} ({refusal.err_code})"
+    if refusal.err_code == STREAM_MISSING:
+        return StreamMissing(words)
+    if refusal.code == 503 and refusal.err_code not in JETSTREAM_OFF:
+        return Unavailable(words)
+    return ApiRefused(words, refusal.err_code)

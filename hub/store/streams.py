@@ -1,0 +1,173 @@
+"""The streams and buckets of the hub: how each is configured, and bringing them into being."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hub.errors import DeadlineExceeded, HubError, StartupError, Unavailable
+from hub.store.api import JETSTREAM_OFF, ApiRefused, JetStreamApi, StreamMissing
+from hub.transport.requests import Requester
+from hub.wire import subjects
+
+MIN_MARKER_TTL: Final = 300.0
+_NANOSECONDS: Final = 1_000_000_000
+_RETRY_WAIT: Final = 0.25
+_SWITCH_ON = (
+    "start nats-server with `-js`, or with a `jetstream {}` block in its configuration and for the hub's account"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BucketSpec:
+    """A JetStream KV bucket, as the `nats kv` tool understands it.
+
+    Attributes:
+        name: The bucket's name.
+        history: How many values of a key are kept.
+        republish_prefix: Every stored change is also published on `<prefix>.<key>`; None publishes nothing.
+        marker_ttl: Seconds that the marker of an expired key stays; at least 5 minutes, so that a watcher that was
+            away for less learns of the expiry from the marker.
+        max_bytes: Upper bound of the stored bytes; None for none.
+        replicas: Servers that hold it. A bucket that already has more keeps them.
+    """
+
+    name: str
+    history: int = 1
+    republish_prefix: str | None = None
+    marker_ttl: float = 600.0
+    max_bytes: int | None = None
+    replicas: int = 1
+
+    def __post_init__(self) -> None:
+        if self.marker_ttl < MIN_MARKER_TTL:
+            raise ValueError(f"marker_ttl: expected at least {MIN_MARKER_TTL:g} s, got {self.marker_ttl:g}")
+
+    @property
+    def stream(self) -> str:
+        """The name of the stream beneath."""
+        return f"KV_{self.name}"
+
+    @property
+    def prefix(self) -> str:
+        """What precedes a key in the stream's subjects."""
+        return f"$KV.{self.name}."
+
+    def config(self) -> dict[str, Any]:
+        """The stream's configuration in the words of JetStream's API; durations in nanoseconds."""
+        everything = f"{self.prefix}>"
+        republish = {"src": everything, "dest": f"{self.republish_prefix}.>"} if self.republish_prefix else None
+        return {
+            "subjects": [everything],
+            "storage": "file",
+            "discard": "new",
+            "max_msgs_per_subject": self.history,
+            "max_bytes": self.max_bytes or -1,
+            "num_replicas": self.replicas,
+            "deny_delete": True,
+            "allow_rollup_hdrs": True,
+            "allow_direct": True,
+            "allow_msg_ttl": True,
+            "subject_delete_marker_ttl": round(self.marker_ttl * _NANOSECONDS),
+            "republish": republish,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSpec:
+    """A stream that keeps messages for a while.
+
+    Attributes:
+        stream: Its name.
+        subjects: What it stores.
+        max_age: Seconds that a message is kept.
+        max_bytes: Upper bound of the stored bytes; the oldest go first.
+        dedup_window: Seconds within which a message id is taken only once.
+        replicas: Servers that hold it. A stream that already has more keeps them.
+    """
+
+    stream: str
+    subjects: tuple[str, ...]
+    max_age: float = 7 * 86_400.0
+    max_bytes: int = 256 * 1024 * 1024
+    dedup_window: float = 120.0
+    replicas: int = 1
+
+    def config(self) -> dict[str, Any]:
+        """The stream's configuration in the words of JetStream's API; durations in nanoseconds."""
+        return {
+            "subjects": list(self.subjects),
+            "storage": "file",
+            "discard": "old",
+            "max_age": round(self.max_age * _NANOSECONDS),
+            "max_bytes": self.max_bytes,
+            "duplicate_window": round(self.dedup_window * _NANOSECONDS),
+            "num_replicas": self.replicas,
+            "allow_direct": True,
+            "allow_atomic": True,
+        }
+
+
+REGISTRY: Final = BucketSpec(
+    subjects.REGISTRY_BUCKET, republish_prefix=subjects.REGISTRY_DELTA_PREFIX.removesuffix(".")
+)
+DESIRED: Final = BucketSpec(subjects.DESIRED_BUCKET)
+LEADER: Final = BucketSpec(subjects.LEADER_BUCKET)
+EVENTS: Final = StreamSpec(subjects.EVENTS_STREAM, (f"{subjects.EVENTS_PREFIX}>",))
+
+
+async def ensure(requester: Requester, spec: BucketSpec | StreamSpec, *, patience: float = 5.0) -> None:
+    """Make the stream exist as `spec` says; safe to call from many processes at once.
+
+    Args:
+        requester: An open requester on the connection to use.
+        spec: What it shall be. One that differs is changed, as far as NATS allows.
+        patience: Seconds to go on trying while JetStream does not answer (a cluster that elects a leader).
+
+    Raises:
+        StartupError: JetStream is off or stays away, or the stream exists and cannot be changed; says what to do.
+    """
+    api = JetStreamApi(requester)
+    loop = asyncio.get_running_loop()
+    give_up = loop.time() + patience
+    while True:
+        try:
+            await _bring_about(api, spec)
+            return
+        except (Unavailable, DeadlineExceeded) as error:
+            if loop.time() >= give_up:
+                raise StartupError(
+                    f"JetStream does not answer for the stream {spec.stream} ({error.message}). "
+                    f"If it is switched off: {_SWITCH_ON}"
+                ) from None
+        except ApiRefused as error:
+            raise _explain(spec.stream, error) from None
+        await asyncio.sleep(_RETRY_WAIT)
+
+
+async def _bring_about(api: JetStreamApi, spec: BucketSpec | StreamSpec) -> None:
+    wanted = spec.config()
+    try:
+        existing = (await api.stream(spec.stream)).config
+    except StreamMissing:
+        await api.create_stream(spec.stream, wanted)
+        return
+    wanted["num_replicas"] = max(spec.replicas, int(existing.get("num_replicas", 1)))
+    differing = [key for key, value in wanted.items() if (existing.get(key) or None) != (value or None)]
+    if not differing:
+        return
+    try:
+        await api.update_stream(spec.stream, {**existing, **wanted})
+    except ApiRefused as error:
+        was = ", ".join(f"{key} is {existing.get(key)!r}, wanted {wanted[key]!r}" for key in differing)
+        raise StartupError(
+            f"the stream {spec.stream} exists with other settings ({was}) and NATS does not change them: "
+            f"{error.message}. Remove the stream, or give it these settings"
+        ) from None
+
+
+def _explain(stream: str, error: ApiRefused) -> HubError:
+    if error.err_code in JETSTREAM_OFF:
+        return StartupError(f"JetStream is off on this NATS: {_SWITCH_ON}")
+    return StartupError(f"the stream {stream} cannot be created: {error.message}")

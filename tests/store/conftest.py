@@ -1,0 +1,31 @@
+"""Both adapters behind one fixture."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+
+import pytest
+
+from hub.store.memory import MemoryBucket
+from hub.store.ports import Bucket
+from hub.store.streams import BucketSpec, ensure
+from tests.servers import NatsServer
+from tests.store.stores import open_store
+
+
+@pytest.fixture
+def spec() -> BucketSpec:
+    """A bucket that no other test uses."""
+    return BucketSpec(f"test-{uuid.uuid4().hex[:12]}")
+
+
+@pytest.fixture(params=["jetstream", "memory"])
+async def bucket(request: pytest.FixtureRequest, shared_nats: NatsServer, spec: BucketSpec) -> AsyncIterator[Bucket]:
+    """An empty bucket, once of each kind."""
+    if request.param == "memory":
+        yield MemoryBucket()
+        return
+    async with open_store(shared_nats.url, spec) as store:
+        await ensure(store.requester, spec)
+        yield store.bucket
