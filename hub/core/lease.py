@@ -14,7 +14,8 @@ class Tenure:
 
     The store counts the ttl from the moment it stored a write, which is never before the write was sent. Counting from
     the sending, and giving up a margin before the ttl is over, the holder lets go before anybody else can take over,
-    however late the store's answer came and however long the holder itself was stopped.
+    however late the store's answer came and however long the holder itself was stopped. A store whose own clock jumps
+    ahead lets go sooner than that: what must not be done by two carries the term's revision as well.
 
     Attributes:
         ttl: Seconds after its last write that the store lets the lease go.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
+from itertools import islice
 from types import TracebackType
 from typing import Final, Self
 
@@ -125,17 +127,15 @@ class EventLog:
                 await self._restore()
 
     async def _restore(self) -> None:
-        try:
+        with suppress(HubError):  # still away: the next attempt to write comes after a longer wait
             await ensure(self._requester, self._spec, patience=0)
-        except HubError:
-            pass  # still away; the next attempt to write comes after a longer wait
 
     async def _write_some(self) -> None:
         """Write the oldest events; those that are acknowledged or refused for good no longer wait afterwards."""
         if not self._client.is_connected:
             raise Unavailable("events: NATS is away")  # else the connection would keep a second queue of them
         count = min(len(self._waiting), BATCH)
-        if count > 1 and await self._write_batch([self._waiting[i] for i in range(count)]):
+        if count > 1 and await self._write_together(list(islice(self._waiting, count))):
             for _ in range(count):
                 self._waiting.popleft()
             self.written += count
@@ -148,8 +148,14 @@ class EventLog:
             else:
                 self.dropped += 1
 
-    async def _write_batch(self, events: list[CloudEvent]) -> bool:
+    async def _write_together(self, events: list[CloudEvent]) -> bool:
         """Whether all of them are known to be stored."""
+        try:
+            return (await self._write_batch(events)).error is None
+        except (HubError, nats.errors.Error):
+            return False  # one of them may be at fault: alone, each tells its own cause
+
+    async def _write_batch(self, events: list[CloudEvent]) -> PubAck:
         self._batches += 1
         batch = f"{id(self):x}-{self._batches}-{events[0].id}"[:64]
         for number, event in enumerate(events[:-1], start=1):
@@ -165,7 +171,7 @@ class EventLog:
             "Nats-Batch-Commit": "1",
             "Nats-Msg-Id": events[-1].id,
         }
-        return (await self._publish(events[-1], headers)).error is None
+        return await self._publish(events[-1], headers)
 
     async def _write(self, event: CloudEvent) -> bool:
         """Whether the stream has it; False when it never will.

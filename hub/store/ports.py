@@ -72,7 +72,8 @@ class Bucket(Protocol):
         Args:
             key: What to write.
             value: Its new value.
-            expected: Write only if the key's newest entry (a deletion counts) has this revision; 0 means no entry at all.
+            expected: Write only if the key's newest entry (a deletion counts) has this revision; 0 means no entry
+                at all.
             ttl: Whole seconds, at least 1, after which the key goes by itself; None keeps it.
 
         Raises:

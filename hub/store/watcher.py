@@ -288,10 +288,11 @@ class KeyWatch:
         """Compare the stream itself with what was delivered."""
         revision, ahead = self._revision, self._ahead
         try:
-            stream = await self._api.stream(self._spec.stream)
+            async with asyncio.timeout(self._pace.heartbeat):  # silence must not go unnoticed meanwhile
+                stream = await self._api.stream(self._spec.stream)
         except StreamMissing:
             raise _Doubt(MISSING) from None
-        except HubError:
+        except (HubError, TimeoutError):
             return  # JetStream elects, perhaps; as long as heartbeats come, the feed is well
         if stream.created != self._created:
             raise _Doubt(RECREATED)
