@@ -39,13 +39,14 @@ class Proxy:
     ) -> None:
         assert self._server is not None
         self._server.close()
+        self.resume()
         self.cut()
         for pump in self._pumps:
             pump.cancel()
         await asyncio.gather(*self._pumps, return_exceptions=True)
 
     def stall(self) -> None:
-        """Forward nothing from now on; connections stay open."""
+        """Forward nothing from now on, not even that an end has closed; connections stay open."""
         self._flowing.clear()
 
     def resume(self) -> None:
@@ -58,12 +59,15 @@ class Proxy:
             writer.transport.abort()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        await self._flowing.wait()
         try:
             onward_reader, onward = await asyncio.open_connection("127.0.0.1", self._target)
         except OSError:
             writer.transport.abort()
+            self._writers.discard(writer)
             return
-        self._writers |= {writer, onward}
+        self._writers.add(onward)
         for source, sink in ((reader, onward), (onward_reader, writer)):
             pump = asyncio.create_task(self._pump(source, sink))
             self._pumps.add(pump)
@@ -75,6 +79,7 @@ class Proxy:
                 await self._flowing.wait()
                 sink.write(chunk)
                 await sink.drain()
+            await self._flowing.wait()
         except OSError:
             pass  # cut, by a test or by one of the ends
         finally:

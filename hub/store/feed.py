@@ -17,7 +17,6 @@ from nats.aio.subscription import Subscription
 
 from hub.store.api import PREFIX, JetStreamApi
 from hub.store.streams import BucketSpec
-from hub.transport.connection import describe
 
 GAP: Final = "messages were lost"
 LISTENER_FAILED: Final = "the listener failed"
@@ -147,9 +146,9 @@ class Feed:
         self.last = at.stream_seq
         try:
             self._deliver(message.subject[self._skip :], None if is_marker(headers) else message.data, at.stream_seq)
-        except Exception as error:
-            self._break(f"{LISTENER_FAILED} ({describe(error)})")
-            raise
+        except Exception:
+            self._break(LISTENER_FAILED)
+            raise  # to the connection's owner, who hears of every callback's error
         if at.pending == 0:
             self.caught_up.set()
         if not self._count % _YIELD_EVERY:

@@ -152,9 +152,12 @@ class KeyWatch:
 
     async def _run(self) -> None:
         wait = _FIRST_WAIT
+        reason = cause = ""
         while True:
             read = False
             try:
+                if reason:
+                    self._note(reason, cause)
                 feed = await self._read()
                 read = True
                 await self._follow(feed)
@@ -163,11 +166,9 @@ class KeyWatch:
             except (HubError, nats.errors.Error, OSError) as error:
                 reason, cause = AWAY, describe(error)
             except Exception as error:  # noqa: BLE001  # the listener's: a watch that ends unheard would be a lie
-                reason = cause = f"{LISTENER_FAILED} ({describe(error)})"
+                reason, cause = LISTENER_FAILED, f"{LISTENER_FAILED} ({describe(error)})"
             else:
                 reason = cause = RESYNC
-            self._cause = cause
-            self._note(reason, cause)
             if read:
                 wait = _FIRST_WAIT
             else:
@@ -175,8 +176,8 @@ class KeyWatch:
                 wait = min(wait * 2, _LONGEST_WAIT)
 
     def _note(self, reason: str, cause: str) -> None:
-        counted = LISTENER_FAILED if reason.startswith(LISTENER_FAILED) else reason
-        self.rereads[counted] += 1
+        self._cause = cause
+        self.rereads[reason] += 1
         if reason != RESYNC and not self._told_lost:
             self._told_lost = True
             self._synced.clear()

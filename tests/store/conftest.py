@@ -10,6 +10,7 @@ import pytest
 from hub.store.memory import MemoryBucket
 from hub.store.ports import Bucket
 from hub.store.streams import BucketSpec, ensure
+from hub.store.watcher import DEFAULT_PACE
 from tests.servers import NatsServer
 from tests.store.stores import open_store
 
@@ -26,6 +27,6 @@ async def bucket(request: pytest.FixtureRequest, shared_nats: NatsServer, spec: 
     if request.param == "memory":
         yield MemoryBucket()
         return
-    async with open_store(shared_nats.url, spec) as store:
+    async with open_store(shared_nats.url, spec, pace=DEFAULT_PACE) as store:
         await ensure(store.requester, spec)
         yield store.bucket

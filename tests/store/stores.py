@@ -31,9 +31,11 @@ class Recorder:
     lost: list[str] = field(default_factory=list)
     synced: list[int] = field(default_factory=list)
     resets: int = 0
+    violations: list[str] = field(default_factory=list)
 
     def on_put(self, key: str, value: bytes, revision: int) -> None:
-        assert revision >= self.state.get(key, (b"", 0))[1], "told of an older value after a newer one"
+        if revision < self.state.get(key, (b"", 0))[1]:
+            self.violations.append(f"{key}: told of revision {revision} after a newer one")
         self.state[key] = (value, revision)
         self.history.append(("put", key, revision))
 
@@ -49,6 +51,8 @@ class Recorder:
         self.synced.append(revision)
 
     def on_lost(self, reason: str) -> None:
+        if len(self.lost) > len(self.synced):
+            self.violations.append("told of a loss twice without being synced in between")
         self.lost.append(reason)
 
 
@@ -109,6 +113,7 @@ async def agreement(watch: KeyWatch, recorder: Recorder, store: Store) -> None:
     deadline = loop.time() + PATIENCE
     stored: dict[str, tuple[bytes, int]] | None = None
     while True:
+        assert not recorder.violations, recorder.violations
         with suppress(HubError):  # the store may still be away
             stored = await store.contents()
             if watch.synced and recorder.state == stored == await store.contents():
