@@ -1,0 +1,55 @@
+"""Keeping secrets out of what is shown: passwords in URLs, keys, tokens, and whatever goes by a secret's name."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+MASK: Final = "***"
+
+_SECRET_WORD = re.compile(
+    r"passwd|password|passphrase|pwd|token|seed|secret|authorization|credential|creds|jwt|cookie|"
+    r"api_?key|private_?key|access_?key",
+    re.IGNORECASE,
+)
+_NAMED = re.compile(
+    r"\b((?:password|passwd|passphrase|pwd|token|secret|sslpassword|api[_-]?key|access[_-]?key)=)[^\s&;,]+",
+    re.IGNORECASE,
+)
+_BEARER = re.compile(r"\b(bearer|basic) [\w.~+/=-]{8,}", re.IGNORECASE)
+_KEY_OR_JWT = re.compile(r"(?<![\w-])(?:S[ACNOUX][A-Z2-7]{56}(?!\w)|eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?)")
+"""An nkey seed (S, kind, 56 characters of base32), or a JSON web token."""
+_RUN = re.compile(r"(\s+|,(?=[a-zA-Z][\w+.-]*://))")
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether what goes by this name must never be shown."""
+    return _SECRET_WORD.search(name.replace("-", "_")) is not None
+
+
+def mask(text: str) -> str:
+    """The text without the secrets that can be told by their form; everything else in it stays.
+
+    Masked are the password of a URL (the whole login where it is a lone token, as NATS has it), `password=...` and its
+    like, bearer tokens, nkey seeds and JSON web tokens. Where a URL is ambiguous, rather too much is masked.
+    """
+    if "://" in text and "@" in text:
+        text = "".join(_mask_url(run) for run in _RUN.split(text))
+    if "=" in text:
+        text = _NAMED.sub(rf"\1{MASK}", text)
+    if " " in text:
+        text = _BEARER.sub(rf"\1 {MASK}", text)
+    return _KEY_OR_JWT.sub(MASK, text)
+
+
+def _mask_url(run: str) -> str:
+    """Mask the login in one run of characters without space. A password may itself hold `@`, `/` or `:`."""
+    scheme, found, rest = run.partition("://")
+    login, at, host = rest.rpartition("@")
+    if not found or not at:
+        return run
+    user, colon, _ = login.partition(":")
+    if "/" in user:
+        return run  # the `@` belongs to the path: http://host/@someone
+    shown = f"{user}:{MASK}" if colon else MASK
+    return f"{scheme}://{shown}@{host}"

@@ -1,0 +1,133 @@
+"""Everything that can be set, with its type, its bounds and its default. config/hub.toml says what each is for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from msgspec import Meta, Struct
+
+from hub.masking import MASK, mask
+
+DEFAULT_PATH: Final = Path("config/hub.toml")
+"""Read when it is there and no other is named."""
+
+_PORT = r"[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
+_NATS_URL = rf"^(nats|tls)://([^@]+@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:({_PORT}))?/?$"
+
+Text = Annotated[str, Meta(min_length=1)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Seconds = Annotated[float, Meta(gt=0)]
+NatsUrl = Annotated[str, Meta(pattern=_NATS_URL)]
+
+
+class _Section(Struct, frozen=True, kw_only=True):
+    """Settings that belong together. Shown without the secrets in them."""
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={shown(getattr(self, name))}" for name in self.__struct_fields__)
+        return f"{type(self).__name__}({values})"
+
+
+class Nats(_Section, frozen=True, kw_only=True):
+    """Which NATS to work on, and how to run one's own."""
+
+    url: Annotated[tuple[NatsUrl, ...], Meta(min_length=1)] = ("nats://127.0.0.1:4222",)
+    system_url: NatsUrl | None = None
+    credentials: Text | None = None
+    replicas: Annotated[int, Meta(ge=0, le=5)] = 1
+    host: Text = "127.0.0.1"
+    port: Port = 4222
+    server: Text | None = None
+
+
+class Http(_Section, frozen=True, kw_only=True):
+    """The HTTP face."""
+
+    host: Text = "127.0.0.1"
+    port: Port = 7000
+
+
+class Log(_Section, frozen=True, kw_only=True):
+    """What is logged, and in which form."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "console", "json"] = "auto"
+
+
+class Registry(_Section, frozen=True, kw_only=True):
+    """Liveness of instances that do not say otherwise."""
+
+    default_ttl: Annotated[float, Meta(ge=0.5, le=86_400)] = 6.0
+    default_deregister_after: Annotated[float, Meta(ge=1, le=2_592_000)] = 60.0
+    health_interval: Seconds = 10.0
+    removal_share: Annotated[float, Meta(gt=0, le=1)] = 0.15
+
+
+class Leader(_Section, frozen=True, kw_only=True):
+    """The lease of the one hub that writes expiries down."""
+
+    ttl: Annotated[int, Meta(ge=0, le=3600)] = 0
+
+
+class Limits(_Section, frozen=True, kw_only=True):
+    """How much the hub takes on."""
+
+    in_flight: Annotated[int, Meta(ge=1)] = 1024
+
+
+class Platform(_Section, frozen=True, kw_only=True):
+    """What the platform's services already configure by environment."""
+
+    database_url: Text | None = None
+    cache_url: Text | None = None
+    kafka_brokers: tuple[Text, ...] = ()
+    node_env: Literal["development", "production", "test"] = "development"
+    hot_reload_enabled: bool = True
+    component_watch_enabled: bool = True
+    performance_metrics: bool = True
+
+
+class Settings(_Section, frozen=True, kw_only=True):
+    """Everything that can be set. `load` makes one; the bare class is all defaults.
+
+    Attributes:
+        data_dir: Where a hub with a NATS of its own keeps everything.
+        drain_timeout: Seconds that requests in flight have to be answered in when the hub stops.
+        origins: Where each value that is not a default came from, by dotted key.
+    """
+
+    data_dir: Text = ".hub"
+    drain_timeout: Seconds = 3.0
+    nats: Nats = Nats()
+    http: Http = Http()
+    log: Log = Log()
+    registry: Registry = Registry()
+    leader: Leader = Leader()
+    limits: Limits = Limits()
+    platform: Platform = Platform()
+    origins: dict[str, str] = {}
+
+    def origin(self, key: str) -> str:
+        """Where the value of a dotted key came from, in words: `default`, the file, the variable, the command line."""
+        return self.origins.get(key, "default")
+
+    def explain(self) -> dict[str, str]:
+        """Every dotted key that is not at its default: the value without its secrets, and where it came from."""
+        return {key: f"{shown(self.value(key))} ({origin})" for key, origin in sorted(self.origins.items())}
+
+    def value(self, key: str) -> Any:
+        """The value of a dotted key."""
+        section, _, name = key.rpartition(".")
+        return getattr(getattr(self, section) if section else self, name)
+
+
+def shown(value: object) -> str:
+    """A setting's value as it may be shown: without the passwords in it."""
+    if isinstance(value, Struct):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(shown(item) for item in value) + "]"
+    if isinstance(value, str) and "@" in value and "://" not in value:  # a login without a scheme
+        return repr(f"{MASK}@{value.rpartition('@')[2]}")
+    return mask(repr(value))
