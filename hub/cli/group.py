@@ -1,0 +1,82 @@
+"""The command `hub`: which verbs there are, each loaded only when it is the one that runs."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, Final, NamedTuple
+
+import click
+
+from hub.cli import failure
+from hub.errors import HubError
+
+
+class Verb(NamedTuple):
+    """Where a verb's command is (`module:name`), and what it does in one line."""
+
+    place: str
+    summary: str
+
+
+VERBS: Final = {
+    "up": Verb("hub.cli.up:up", "Run a hub with a NATS server of its own."),
+    "serve": Verb("hub.cli.serve:serve", "Run a hub on a NATS that is there already."),
+    "services": Verb("hub.cli.services:services", "List the services, and how they are."),
+    "discover": Verb("hub.cli.discover:discover", "Find instances of a service."),
+    "register": Verb("hub.cli.register:register", "Register an instance from a script."),
+    "deregister": Verb("hub.cli.deregister:deregister", "Take an instance out of the registry."),
+    "watch": Verb("hub.cli.watch:watch", "Show what changes, as it changes."),
+    "contract": Verb("hub.cli.contract:contract", "Write or check the rendered contract."),
+    "version": Verb("hub.cli.version:version", "Show the versions of what takes part."),
+}
+
+_EPILOG = """\b
+Exit codes:
+  0    done
+  1    the request was refused, or failed
+  2    wrong usage
+  3    nothing found: no such instance, or none that may be chosen
+  4    nobody answers: NATS or the hub is away
+  130  ended by Ctrl-C
+
+\b
+`hub COMMAND --help` tells the rest. To begin: `hub up`, then `hub services`.
+"""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a verb only to run it, so that a client's verb never waits for the server's imports."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs, in the order in which one meets them."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb's command, or None where there is no such verb."""
+        verb = VERBS.get(cmd_name)
+        if verb is None:
+            return None
+        module, _, name = verb.place.partition(":")
+        command = getattr(import_module(module), name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, verb.summary) for name, verb in VERBS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb, and turn what was to be expected to go wrong into one line and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except HubError as error:
+            failure.tell(error, as_json=failure.wants_json(ctx))
+            ctx.exit(failure.exit_code(error))
+        except KeyboardInterrupt:
+            ctx.exit(failure.INTERRUPTED)
+
+
+@click.group(cls=LazyGroup, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+def hub() -> None:
+    """Central Hub: services register, find each other, and leave, over NATS."""

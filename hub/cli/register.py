@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import msgspec
+
+from hub.cli import output
+from hub.cli.options import connection, json_output
+from hub.cli.session import connected, run
+from hub.wire import subjects
+from hub.wire.registration import Registered
+
+
+def _metadata(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
+    """The metadata that the options add up to: `key=text`, or a JSON object whose keys are taken over."""
+    metadata: dict[str, Any] = {}
+    for value in values:
+        if value.lstrip().startswith("{"):
+            try:
+                metadata |= msgspec.json.decode(value, type=dict[str, Any])
+            except msgspec.MsgspecError as error:
+                raise click.BadParameter(f"{value!r} is no JSON object: {error}") from None
+            continue
+        key, equals, text = value.partition("=")
+        if not equals or not key:
+            raise click.BadParameter(f"expected key=value or a JSON object, got {value!r}")
+        metadata[key] = text
+    return metadata
+
+
+@click.command()
+@click.argument("name")
+@click.option("--host", required=True, help="Where others reach the instance: host name or IP address.")
+@click.option("--port", type=int, required=True, help="Where others reach the instance: port.")
+@click.option("--protocol", help="URL scheme that it speaks.  [default: http]")
+@click.option("--health-endpoint", metavar="PATH", help="Path that says how it is, as in /health.")
+@click.option(
+    "--instance-id", metavar="ID", help="Which instance this is; by default derived from NAME, host and port."
+)
+@click.option("--version", help="Version that it runs.")
+@click.option("--zone", help="Zone that it runs in.")
+@click.option("--tag", "tags", multiple=True, help="A tag to find it by; may be repeated.")
+@click.option("--capability", "capabilities", multiple=True, help="Something that it can do; may be repeated.")
+@click.option(
+    "--metadata",
+    multiple=True,
+    metavar="KEY=VALUE|JSON",
+    callback=_metadata,
+    help="More about it: key=text, or a JSON object; may be repeated.",
+)
+@click.option("--weight", type=int, help="Its share with the strategy weighted.  [default: 100]")
+@click.option("--depends-on", multiple=True, metavar="NAME", help="A service that it needs; may be repeated.")
+@click.option(
+    "--liveness",
+    type=click.Choice(["permanent", "heartbeat"]),
+    default="permanent",
+    show_default=True,
+    help="permanent: stays until it is deregistered; heartbeat: beats, or goes.",
+)
+@click.option("--ttl", type=float, metavar="SECONDS", help="Silence after which it is critical (heartbeat).")
+@click.option(
+    "--deregister-after", type=float, metavar="SECONDS", help="How long it stays critical before it is removed."
+)
+@json_output("the registration as JSON, in the shape of the reply to hub.register")
+@connection()
+def register(urls: list[str], timeout: float, as_json: bool, capabilities: tuple[str, ...], **given: Any) -> None:
+    """Register an instance of the service NAME from a script, or update it.
+
+    A script ends and does not beat, so the instance is registered as permanent: it stays until `hub deregister`
+    takes it out. Only choose --liveness heartbeat when the instance itself beats on the subject that is printed.
+    """
+    if capabilities:
+        given["metadata"] = {**given["metadata"], "capabilities": list(capabilities)}
+    message = {field: value for field, value in given.items() if value not in (None, (), {})}
+    registered = run(_ask(urls, timeout, message))
+    if as_json:
+        output.print_json(registered)
+        return
+    key = f"{registered.name}/{registered.instance_id}"
+    output.print_line([f"registered {key} at revision {registered.revision}"])
+    if given["liveness"] == "heartbeat":
+        output.note(
+            f"beat on {registered.heartbeat_subject} every {registered.heartbeat_interval:g} s: "
+            f"after {registered.ttl:g} s of silence it is critical"
+        )
+
+
+async def _ask(urls: list[str], timeout: float, message: dict[str, Any]) -> Registered:
+    """Send what was given and nothing else: the hub fills in its defaults, and judges."""
+    async with connected(urls, timeout) as session:
+        return await session.ask(subjects.REGISTER, message, Registered)

@@ -1,0 +1,176 @@
+"""One command's talk with a hub: connect, ask, and say in plain words when nobody answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, TypeVar
+
+import msgspec
+import nats.errors
+from nats.aio.client import Client
+
+from hub.cli.failure import AnsweredTooLate, LoginRefused, NobodyAnswers
+from hub.errors import DeadlineExceeded, HubError, Unavailable
+from hub.transport.connection import ErrorNotice, Notice, Notices, connect, describe, without_password
+from hub.transport.requests import Requester
+from hub.wire.codec import encode
+from hub.wire.fault import raise_for
+
+CLIENT_NAME = "hub-cli"
+_CLOSE_TIMEOUT = 1.0
+_NEXT_STEP = "Start one with `hub up`, or name another NATS with --nats or NATS_URL"
+
+T = TypeVar("T")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's work to its end; Ctrl-C cancels it and comes out as KeyboardInterrupt."""
+    return asyncio.run(work)
+
+
+async def _ignore() -> None:
+    return None
+
+
+async def _ignore_error(error: Exception) -> None:
+    return None
+
+
+class Session:
+    """An open connection, and how long to wait for answers on it.
+
+    Attributes:
+        client: The connection, for what is not a request.
+        where: The servers, as they may be shown.
+    """
+
+    def __init__(self, client: Client, requester: Requester, where: str, timeout: float, trouble: _Trouble) -> None:
+        self.client = client
+        self.where = where
+        self._requester = requester
+        self._timeout = timeout
+        self._trouble = trouble
+
+    async def ask(self, subject: str, question: object, kind: type[T], *, patience: float = 0.0) -> T:
+        """Send a request and decode its reply.
+
+        Args:
+            subject: What to ask.
+            question: The message: a wire struct, or a dict of its fields where the hub is to judge them.
+            kind: The struct of a success reply.
+            patience: Seconds that the hub itself was asked to wait before it answers.
+
+        Raises:
+            NobodyAnswers: no hub listens.
+            AnsweredTooLate: no answer came in time.
+            LoginRefused: NATS forbids this user to ask.
+            HubError: what the hub's error reply says.
+        """
+        try:
+            reply = await self._requester.request(subject, encode(question), timeout=self._timeout + patience)
+        except DeadlineExceeded:
+            if self._trouble.forbidden:
+                raise LoginRefused(f"{subject}: {self._trouble.forbidden}") from None
+            raise AnsweredTooLate(
+                f"no hub answers on {self.where}: {subject} was not answered within {self._timeout + patience:g} s. "
+                "Look at the hub's log, or give it longer with --timeout"
+            ) from None
+        except Unavailable:
+            raise NobodyAnswers(
+                f"no hub answers on {self.where}: NATS is there, but nobody listens on {subject}. {_NEXT_STEP}"
+            ) from None
+        raise_for(reply.data, reply.headers)
+        try:
+            return msgspec.json.decode(reply.data, type=kind)
+        except msgspec.MsgspecError as error:
+            raise HubError(f"{subject}: the answer is not what this version of the command expects ({error})") from None
+
+
+@contextlib.asynccontextmanager
+async def connected(
+    urls: list[str],
+    timeout: float,
+    *,
+    disconnected: Notice = _ignore,
+    reconnected: Notice = _ignore,
+    error: ErrorNotice = _ignore_error,
+) -> AsyncIterator[Session]:
+    """A session that ends with its block.
+
+    Args:
+        urls: NATS servers; the first that answers is taken.
+        timeout: Seconds for the connection, and for each answer.
+        disconnected: Told of a loss; the connection comes back by itself.
+        reconnected: Told of its return.
+        error: Told of errors on the open connection.
+
+    Raises:
+        NobodyAnswers: no server answers.
+        LoginRefused: one does, and does not let us in.
+    """
+    where = ", ".join(without_password(url) for url in urls)
+    trouble = _Trouble(len(urls), error)
+    notices = Notices(disconnected=disconnected, reconnected=reconnected, error=trouble.heard)
+    try:
+        client = await connect(urls, name=CLIENT_NAME, notices=notices, timeout=timeout)
+    except Unavailable:
+        raise trouble.explain(where) from None
+    trouble.connecting = False
+    try:
+        async with Requester(client) as requester:
+            yield Session(client, requester, where, timeout, trouble)
+    finally:
+        await _close(client)
+
+
+class _Trouble:
+    """Hears the connection's errors: ends an attempt when every server has failed once, and remembers why."""
+
+    def __init__(self, servers: int, then: ErrorNotice) -> None:
+        self.connecting = True
+        self.forbidden = ""
+        self._servers = servers
+        self._then = then
+        self._failures: list[Exception] = []
+
+    async def heard(self, error: Exception) -> None:
+        """Take note. While connecting, the last server's error is raised again, which ends the attempt."""
+        if "permissions violation" in str(error).lower():
+            self.forbidden = str(error).removeprefix("nats: ")
+        if self.connecting:
+            self._failures.append(error)
+            if len(self._failures) >= self._servers:
+                raise error
+            return
+        await self._then(error)
+
+    def explain(self, where: str) -> HubError:
+        """Why there is no connection, and what to do about it."""
+        for error in self._failures:
+            if "authorization" in str(error).lower() or "authentication" in str(error).lower():
+                return LoginRefused(
+                    f"NATS at {where} refuses the login ({describe(error)}): "
+                    "give user and password in the URL, as in nats://user:password@host:4222"
+                )
+        cause = _words(self._failures[-1]) if self._failures else "no answer in time"
+        return NobodyAnswers(f"no hub answers on {where}: no NATS server is there ({cause}). {_NEXT_STEP}")
+
+
+def _words(error: Exception) -> str:
+    """A connection's error in plain words."""
+    if isinstance(error, ConnectionRefusedError) or "Connect call failed" in str(error):
+        return "connection refused"
+    if isinstance(error, socket.gaierror):
+        return "the host name is not known"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return describe(error).removeprefix("nats: ")
+
+
+async def _close(client: Client) -> None:
+    with contextlib.suppress(TimeoutError, OSError, nats.errors.Error):  # all is said and done: nothing to lose
+        async with asyncio.timeout(_CLOSE_TIMEOUT):
+            await client.close()

@@ -1,0 +1,124 @@
+"""The `hub` command in tests: run as users and scripts run it, in a pipe or on a terminal."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import signal
+import struct
+import subprocess
+import termios
+import threading
+import time
+from types import TracebackType
+from typing import IO, Any, Self
+
+from tests.hubs import environment, hub_command
+
+PATIENCE = 60.0
+
+
+def run(*arguments: str, nats: str | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run `hub` to its end, with the NATS at `nats` in its environment."""
+    given = {**variables, "NATS_URL": nats} if nats else variables
+    return subprocess.run(
+        [hub_command(), *arguments],
+        env=environment(**given),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def run_json(*arguments: str, nats: str) -> Any:
+    """What `hub ... --json` prints; it must succeed."""
+    done = run(*arguments, "--json", nats=nats)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def run_on_terminal(*arguments: str, nats: str, columns: int = 160, **variables: str) -> str:
+    """What `hub` shows on a colour terminal of that width; it must succeed."""
+    screen, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    given = environment(NATS_URL=nats, TERM="xterm-256color", COLORTERM="", **variables)
+    given.pop("COLUMNS", None)
+    with subprocess.Popen(
+        [hub_command(), *arguments], env=given, stdin=terminal, stdout=terminal, stderr=subprocess.PIPE
+    ) as process:
+        os.close(terminal)
+        shown = bytearray()
+        try:
+            while chunk := os.read(screen, 65_536):
+                shown += chunk
+        except OSError:
+            pass  # how Linux says that the terminal's other side has hung up
+        finally:
+            os.close(screen)
+        assert process.stderr is not None
+        complaint = process.stderr.read().decode()
+        assert process.wait(PATIENCE) == 0, complaint
+    return shown.decode()
+
+
+class Running:
+    """A `hub` command that goes on, such as `hub watch`: what it prints is gathered while it runs.
+
+    Args:
+        arguments: The command's.
+        nats: The NATS in its environment.
+        stdout: A file descriptor to print to; None gathers the lines in `out`.
+    """
+
+    def __init__(self, *arguments: str, nats: str, stdout: int | None = None) -> None:
+        self._process = subprocess.Popen(
+            [hub_command(), *arguments],
+            env=environment(NATS_URL=nats),
+            stdout=subprocess.PIPE if stdout is None else stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.out: list[str] = []
+        self.err: list[str] = []
+        self._streams = {stream: into for stream, into in self._printed() if stream is not None}
+        self._readers = [threading.Thread(target=into.extend, args=(stream,)) for stream, into in self._streams.items()]
+
+    def _printed(self) -> tuple[tuple[IO[str] | None, list[str]], ...]:
+        return (self._process.stdout, self.out), (self._process.stderr, self.err)
+
+    def __enter__(self) -> Self:
+        for reader in self._readers:
+            reader.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self._process.wait(PATIENCE)
+        for reader in self._readers:
+            reader.join(PATIENCE)
+        for stream in self._streams:
+            stream.close()
+
+    def wait_for(self, text: str, lines: list[str], count: int = 1) -> str:
+        """Wait until `count` of the lines hold `text`, and return the last of them."""
+        deadline = time.monotonic() + PATIENCE
+        while len(found := [line for line in list(lines) if text in line]) < count:
+            assert time.monotonic() < deadline, f"no {text!r} in\n{''.join(self.out)}\n--- stderr\n{''.join(self.err)}"
+            time.sleep(0.02)
+        return found[-1].rstrip("\n")
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C."""
+        self._process.send_signal(signal.SIGINT)
+
+    def wait(self) -> int:
+        """Wait for its end, and for all that it printed; returns its exit code."""
+        code = self._process.wait(PATIENCE)
+        for reader in self._readers:
+            reader.join(PATIENCE)
+        return code
