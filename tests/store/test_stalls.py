@@ -299,31 +299,40 @@ async def test_a_failing_listener_is_told_everything_again(nats_server: NatsServ
 
 
 async def test_in_a_cluster_the_death_of_only_the_consumers_node_is_noticed(tmp_path: Path, spec: BucketSpec) -> None:
-    recorder = Recorder()
     spec = replace(spec, replicas=3)
     with NatsCluster(tmp_path) as cluster:
         async with open_store(cluster.urls[0], spec) as ours:
             await ensure(ours.requester, spec, patience=PATIENCE)
             for n in range(20):
                 await ours.put(f"engine.{n}", b"%d" % n)
-            while True:
-                async with ours.bucket.watch(recorder) as watch:
-                    node = cluster.named(await _node_of_the_consumer(ours))
-                    if node is cluster.servers[0]:
-                        continue  # its death would cut our own connection: have the consumer placed again
-                    node.kill()
-                    await until(lambda: recorder.lost)
-                    await ours.put("engine.1", b"new")
-                    await agreement(watch, recorder, ours)
-                    assert recorder.state["engine.1"][0] == b"new"
-                    assert recorder.resets == 0
-                    assert watch.rereads[watcher.DISCONNECTED] == 0
-                    return
+            while not await _survives_its_node(cluster, ours):
+                pass  # the consumer was on the node we are connected to: have it placed again
+
+
+async def _survives_its_node(cluster: NatsCluster, store: Store) -> bool:
+    """Kill the node of a watch's consumer and see that nothing is lost; False when that would cut our connection."""
+    recorder = Recorder()
+    async with store.bucket.watch(recorder) as watch:
+        node = cluster.named(await _node_of_the_consumer(store))
+        if node is cluster.servers[0]:
+            return False
+        losses = len(recorder.lost)
+        node.kill()
+        await until(lambda: len(recorder.lost) > losses)
+        await store.put("engine.1", b"new")
+        await agreement(watch, recorder, store)
+        assert recorder.state["engine.1"][0] == b"new"
+        assert recorder.resets == 0
+        assert watch.rereads[watcher.DISCONNECTED] == 0
+        return True
 
 
 async def _node_of_the_consumer(store: Store) -> str:
-    listed = await store.api(f"CONSUMER.LIST.{store.spec.stream}")
-    consumers = listed["consumers"]
+    consumers: object = None
+    async with asyncio.timeout(PATIENCE):
+        while not consumers:  # a cluster leaves out whoever does not answer it in time
+            listed = await store.api(f"CONSUMER.LIST.{store.spec.stream}")
+            consumers = listed["consumers"]
     assert isinstance(consumers, list)
     newest = max(consumers, key=lambda consumer: str(consumer["created"]))
     leader = newest["cluster"]["leader"]
