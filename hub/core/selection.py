@@ -55,6 +55,8 @@ def matching(candidates: Iterable[C], query: Discover) -> Selection[C]:
     Raises:
         InvalidRequest: the version range is none.
     """
+    if query.version:
+        version_range(query.version)  # an absurd one is refused even where there is nobody to compare with it
     wanted = [c for c in candidates if _fits(c, query)] if _filters(query) else list(candidates)
     if query.status == "any":
         return Selection(wanted, False)
