@@ -1,0 +1,42 @@
+"""The SDK: what a service imports to be found by others and to find them."""
+
+from __future__ import annotations
+
+from hub.client.client import CentralHubClient
+from hub.client.instances import Instances
+from hub.client.watch import Change
+from hub.errors import (
+    Conflict,
+    DeadlineExceeded,
+    HubError,
+    InternalError,
+    InvalidRequest,
+    NoInstance,
+    NotFound,
+    Overloaded,
+    PayloadTooLarge,
+    Unavailable,
+    Unsupported,
+)
+from hub.wire.discovery import Instance, ServiceSummary
+from hub.wire.registration import Registered
+
+__all__ = [
+    "CentralHubClient",
+    "Change",
+    "Conflict",
+    "DeadlineExceeded",
+    "HubError",
+    "Instance",
+    "Instances",
+    "InternalError",
+    "InvalidRequest",
+    "NoInstance",
+    "NotFound",
+    "Overloaded",
+    "PayloadTooLarge",
+    "Registered",
+    "ServiceSummary",
+    "Unavailable",
+    "Unsupported",
+]

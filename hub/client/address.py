@@ -1,0 +1,34 @@
+"""Under which address others can reach this process: the one from which it reaches NATS."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+DEFAULT_NATS_PORT = 4222
+
+
+async def local_address(urls: Sequence[str], *, timeout: float = 5.0) -> str | None:
+    """The local address on the route to the first of the NATS servers that has one; None where none has.
+
+    A UDP socket is connected, which picks the route and the address; nothing is sent.
+    """
+    for url in urls:
+        parts = urlsplit(url if "://" in url else f"nats://{url}")
+        try:
+            async with asyncio.timeout(timeout):
+                return await _address_towards(parts.hostname or "127.0.0.1", parts.port or DEFAULT_NATS_PORT)
+        except (OSError, TimeoutError):
+            continue  # no such name or no route; the connection to NATS, which comes next, will say so
+    return None
+
+
+async def _address_towards(host: str, port: int) -> str:
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, remote_addr=(host, port))
+    try:
+        address: str = transport.get_extra_info("sockname")[0]
+    finally:
+        transport.close()
+    return address

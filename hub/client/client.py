@@ -1,0 +1,384 @@
+"""The client of Central Hub: a service's own registration, and its view of the others."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import msgspec
+
+from hub.client.instances import Instances
+from hub.client.registration import Registration
+from hub.client.session import Session, completed, finish
+from hub.client.watch import Change
+from hub.errors import HubError, InvalidRequest, Unavailable
+from hub.wire import subjects
+from hub.wire.codec import Decoder, encode
+from hub.wire.discovery import Discover, Discovered, Instance, ServiceList, Services, ServiceSummary
+from hub.wire.names import Liveness, ReportedStatus, Status, Strategy
+from hub.wire.registration import Register, Registered
+
+DEFAULT_URL = "nats://127.0.0.1:4222"
+LOAD_TIMEOUT = 0.5
+"""Seconds that a choice by load may wait for the hub, before it is made without."""
+
+_check = Decoder(Register)
+
+
+class CentralHubClient:
+    """One service's connection to Central Hub.
+
+    Entering its context connects, registers, and keeps registered; leaving it deregisters. Discovery is answered from a
+    local cache that is kept up to date, and goes on being answered from it while the hub or NATS is away.
+
+        async with CentralHubClient("my-service", "data-collector", port=8080) as client:
+            engine = await client.discover("trading-engine")
+
+    Without a `port` nothing is registered: the client only looks for others.
+
+    Args:
+        name: The service's name, a DNS label.
+        service_type: What kind of service it is; registered as `metadata["type"]`.
+        port: Where the service listens.
+        host: Under which address others reach it; by default the local address from which it reaches NATS.
+        instance_id: Tells this process from others of the service; by default made from name, host and port.
+        nats_url: One NATS URL or several (a list, or separated by commas); by default `NATS_URL` from the environment,
+            else `nats://127.0.0.1:4222`.
+        protocol: The scheme of the service's URL.
+        health_endpoint: The path of its health check.
+        metadata: Whatever else others should know; `metadata["capabilities"]` can be discovered by.
+        version: Its version; can be discovered by range.
+        zone: Where it runs. With the strategy `nearest`, instances of the same zone are preferred.
+        tags: Labels to discover by.
+        weight: Its share of the choices by the strategy `weighted`.
+        depends_on: The services it needs. They are looked up at the start, so that their cache is warm.
+        liveness: How it shows that it is alive; see the registration message.
+        ttl: Seconds without a beat until it is taken for dead; the hub's default (6) where none is given.
+        deregister_after: Seconds it is dead until it is removed; the hub's default (60) where none is given.
+        start_timeout: Seconds to find NATS and a hub in.
+        timeout: Seconds that a call may take in all, when it cannot be answered from the cache.
+
+    Raises:
+        InvalidRequest: an argument is not what a registration may say; `field` names it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        service_type: str | None = None,
+        *,
+        port: int | None = None,
+        host: str | None = None,
+        instance_id: str | None = None,
+        nats_url: str | Sequence[str] | None = None,
+        protocol: str = "http",
+        health_endpoint: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        version: str = "",
+        zone: str | None = None,
+        tags: Iterable[str] = (),
+        weight: int = 100,
+        depends_on: Iterable[str] = (),
+        liveness: Liveness = "heartbeat",
+        ttl: float | None = None,
+        deregister_after: float | None = None,
+        start_timeout: float = 10.0,
+        timeout: float = 5.0,
+    ) -> None:
+        kind = {"type": service_type} if service_type is not None else {}
+        self._offer = _check(
+            encode(
+                {
+                    "name": name,
+                    "host": host or "not-known-yet",
+                    "port": 1 if port is None else port,
+                    "protocol": protocol,
+                    "health_endpoint": health_endpoint,
+                    "metadata": {**kind, **(metadata or {})},
+                    "instance_id": instance_id,
+                    "version": version,
+                    "zone": zone,
+                    "tags": tuple(tags),
+                    "weight": weight,
+                    "depends_on": tuple(depends_on),
+                    "liveness": liveness,
+                    "ttl": ttl,
+                    "deregister_after": deregister_after,
+                }
+            )
+        )
+        self._host = host
+        self._registers = port is not None
+        self._urls = _urls(nats_url)
+        self._start_timeout = start_timeout
+        self._timeout = timeout
+        self._zone = zone
+        self._opening = asyncio.Lock()
+        self._session: Session | None = None
+        self._ending: asyncio.Task[None] | None = None
+        self._rings: dict[str, Iterator[Instance]] = {}
+
+    # --- life
+
+    async def __aenter__(self) -> Self:
+        await (self.register() if self._registers else self.connect())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def connect(self) -> None:
+        """Connect to NATS, without registering anything. Does nothing when connected.
+
+        Raises:
+            Unavailable: no NATS server took the connection within `start_timeout`.
+        """
+        async with self._opening:
+            if self._session is not None:
+                return
+            if self._registers:
+                self._offer = await completed(self._offer, self._host, self._urls)
+            session = Session(self._urls, self._offer.name, self._offer if self._registers else None)
+            await session.open(within=self._start_timeout)
+            session.warm(self._offer.depends_on, self._timeout)
+            self._session, self._rings = session, session.cache.rings
+
+    async def register(self) -> Registered:
+        """Connect, register, and keep registered until `deregister` or `close`. Registering again updates.
+
+        Returns:
+            What the hub said: the revision, the ttl, and how often the client beats.
+
+        Raises:
+            InvalidRequest: the client has no `port`, or the hub refused a field; `field` names it.
+            Conflict: the instance id belongs to another service.
+            Unavailable: no NATS server or no hub answered within `start_timeout`. Nothing is left running.
+        """
+        if not self._registers:
+            raise InvalidRequest("port: expected 1..65535 to register, got none", field="port")
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._start_timeout
+        opened_here = self._session is None
+        try:
+            await self.connect()
+            return await self._open.register(within=max(0.1, deadline - loop.time()))
+        except BaseException:
+            if opened_here:
+                await self.aclose()
+            raise
+
+    async def deregister(self, reason: str | None = None) -> None:
+        """Stop beating and take the instance out of discovery. The client stays connected, and can register again."""
+        if self._session is not None and self._session.registration is not None:
+            await self._session.registration.withdraw(reason)
+
+    async def aclose(self) -> None:
+        """Deregister, as far as a hub answers within a second, and close. Safe to call twice, and when cancelled."""
+        session, self._session = self._session, None
+        self._rings = {}
+        if session is not None:
+            self._ending = asyncio.create_task(session.aclose(), name="close")
+        if self._ending is not None:
+            await finish(self._ending)
+
+    close = aclose
+
+    # --- this instance
+
+    @property
+    def name(self) -> str:
+        """The service's name."""
+        return self._offer.name
+
+    @property
+    def instance_id(self) -> str | None:
+        """The id of this instance; None until it is known, which is at the latest when connected."""
+        return self._offer.instance_id
+
+    @property
+    def connected(self) -> bool:
+        """Whether NATS is there right now. If not, the client is reconnecting."""
+        return self._session is not None and self._session.link.connected
+
+    @property
+    def registered(self) -> bool:
+        """Whether the hub has this instance registered, as far as is known. If not, the client is registering again."""
+        registration = self._session.registration if self._session is not None else None
+        return registration is not None and registration.registered is not None
+
+    def set_status(self, status: ReportedStatus, message: str = "") -> None:
+        """Say how this instance is, until it is said otherwise: `warning` is chosen last, `critical` never.
+
+        Raises:
+            InvalidRequest: there is no such status.
+            Unavailable: not registered.
+        """
+        self._registration().report(status=status, message=message)
+
+    def set_load(self, load: float) -> None:
+        """Say how busy this instance is, 0 for idle; it goes with the next beat, and counts for `least_loaded`.
+
+        Raises:
+            InvalidRequest: the load is negative.
+            Unavailable: not registered.
+        """
+        self._registration().report(load=load)
+
+    # --- the others
+
+    async def discover(
+        self,
+        name: str,
+        *,
+        strategy: Strategy = "round_robin",
+        tags: Collection[str] = (),
+        capabilities: Collection[str] = (),
+        version: str = "",
+        zone: str | None = None,
+        exclude: Collection[str] = (),
+    ) -> Instance:
+        """One good instance of a service, from the local cache.
+
+        Only the first call for a service asks somebody; later ones do not wait, except with `least_loaded`, since only
+        the hub knows the loads (without an answer from it the choice is made by chance).
+
+        Args:
+            name: The service.
+            strategy: How to choose.
+            tags: It must have all of them.
+            capabilities: It must have all of them.
+            version: A range such as `>=1.2,<2`.
+            zone: It must be there; with `nearest`, it should, and this client's own zone is the default.
+            exclude: Instance ids that shall not be chosen: those that a retry has tried already.
+
+        Raises:
+            NoInstance: nobody may be chosen.
+            Unavailable: the service is not in the cache yet, and nobody could be asked.
+            InvalidRequest: an argument is not what the contract says; `field` names it.
+        """
+        if strategy == "round_robin" and not (tags or capabilities or version or zone or exclude):
+            ring = self._rings.get(name)
+            return next(ring) if ring is not None else await self._open.cache.next(name, self._timeout)
+        query = self._query(name, strategy, tags, capabilities, version, zone)
+        if strategy == "least_loaded" and self.connected:
+            found = await self._ask_by_load(query, exclude)
+            if found is not None:
+                return found
+        return await self._open.cache.choose(query, exclude, self._timeout)
+
+    async def discover_all(
+        self,
+        name: str,
+        *,
+        strategy: Strategy = "all",
+        tags: Collection[str] = (),
+        capabilities: Collection[str] = (),
+        version: str = "",
+        zone: str | None = None,
+        exclude: Collection[str] = (),
+        status: Status | Literal["any"] = "passing",
+        limit: int = 0,
+    ) -> Instances:
+        """All instances of a service that match, from the local cache; none is an empty result, not an error.
+
+        Args:
+            name: The service.
+            strategy: `all` for all by instance id; another orders them by preference and takes `limit` of them.
+            tags: They must have all of them.
+            capabilities: They must have all of them.
+            version: A range such as `>=1.2,<2`.
+            zone: They must be there.
+            exclude: Instance ids to leave out.
+            status: `passing` for the best there are; another is matched exactly; `any` matches all.
+            limit: At most so many; 0 for all.
+
+        Raises:
+            Unavailable: the service is not in the cache yet, and nobody could be asked.
+            InvalidRequest: an argument is not what the contract says; `field` names it.
+        """
+        query = self._query(name, strategy, tags, capabilities, version, zone, status=status, limit=limit)
+        return await self._open.cache.all(query, exclude, self._timeout)
+
+    async def services(self) -> tuple[ServiceSummary, ...]:
+        """All services there are, by name. Asks the hub.
+
+        Raises:
+            Unavailable, DeadlineExceeded: no hub answered.
+        """
+        found: list[ServiceSummary] = []
+        after = ""
+        while True:
+            page = await self._open.link.ask(
+                subjects.SERVICES, Services(after=after), ServiceList, within=self._timeout
+            )
+            found += page.services
+            if page.next is None:
+                return tuple(found)
+            after = page.next
+
+    async def watch(self, name: str) -> AsyncIterator[Change]:
+        """The instances of a service, and then every change to them, for as long as the client is open.
+
+        Raises:
+            Unavailable: the service is not in the cache yet, and nobody could be asked.
+            InvalidRequest: the name is none.
+        """
+        follower = await self._open.cache.follow(name, self._timeout)
+        async for change in follower.watch():
+            yield change
+
+    # --- inside
+
+    async def _ask_by_load(self, query: Discover, exclude: Collection[str]) -> Instance | None:
+        wanted = msgspec.structs.replace(query, limit=1 + len(exclude))
+        try:
+            found = await self._open.link.ask_once(subjects.DISCOVER, wanted, Discovered, timeout=LOAD_TIMEOUT)
+        except HubError as error:
+            if not error.retryable:
+                raise
+            return None
+        return next((i for i in found.instances if i.instance_id not in exclude), None)
+
+    def _query(
+        self,
+        name: str,
+        strategy: Strategy,
+        tags: Collection[str],
+        capabilities: Collection[str],
+        version: str,
+        zone: str | None,
+        *,
+        status: Status | Literal["any"] = "passing",
+        limit: int = 0,
+    ) -> Discover:
+        return Discover(
+            name=name,
+            strategy=strategy,
+            tags=tuple(tags),
+            capabilities=tuple(capabilities),
+            version=version,
+            zone=self._zone if strategy == "nearest" and zone is None else zone,
+            status=status,
+            limit=limit,
+        )
+
+    @property
+    def _open(self) -> Session:
+        if self._session is None:
+            raise Unavailable("the client is not open: use `async with`, or call `connect` or `register` first")
+        return self._session
+
+    def _registration(self) -> Registration:
+        if self._session is None or self._session.registration is None:
+            raise Unavailable(f"{self._offer.name}: not registered")
+        return self._session.registration
+
+
+def _urls(given: str | Sequence[str] | None) -> list[str]:
+    urls = given if given is not None else os.environ.get("NATS_URL") or DEFAULT_URL
+    return [url.strip() for url in urls.split(",") if url.strip()] if isinstance(urls, str) else list(urls)

@@ -1,0 +1,170 @@
+"""Being registered, and staying so: registering, beating, and registering again whenever the hub has forgotten us."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from typing import get_args
+
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from hub.client.link import Link, unsubscribe
+from hub.client.retry import ATTEMPT_TIMEOUT
+from hub.client.tasks import Tasks, end
+from hub.errors import HubError, InvalidRequest, NotFound, Unavailable
+from hub.wire import subjects
+from hub.wire.codec import encode
+from hub.wire.names import ReportedStatus
+from hub.wire.registration import Deregister, Deregistered, Heartbeat, Register, Registered
+
+log = logging.getLogger("hub.client")
+
+WITHDRAW_TIMEOUT = 1.0
+_SPREAD = 0.2
+"""Seconds over which those that are asked to register again do so, lest a forgetful hub be met by all at once."""
+
+
+class Registration:
+    """Keeps one instance registered.
+
+    Args:
+        link: The connection.
+        offer: What to register; its `instance_id` must be given.
+        tasks: Owns the background task.
+    """
+
+    def __init__(self, link: Link, offer: Register, tasks: Tasks) -> None:
+        self.registered: Registered | None = None
+        """What the hub last said; None while not registered, as far as is known."""
+        self._link = link
+        self._offer = offer
+        self._tasks = tasks
+        self._key = subjects.instance_key(offer.name, offer.instance_id or "")
+        self._interval = 1.0
+        self._beat = Heartbeat()
+        self._asked = False
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._subscriptions: list[Subscription] = []
+
+    async def start(self, *, within: float) -> Registered:
+        """Register, and keep registered from then on. Starting again updates what is registered.
+
+        Raises:
+            HubError: the hub refused, or (`Unavailable`, `DeadlineExceeded`) did not answer in time.
+        """
+        answer = await self._link.ask(subjects.REGISTER, self._offer, Registered, within=within)
+        self._accept(answer)
+        if self._task is None:
+            self._subscriptions = [
+                await self._link.subscribe(subjects.reregister(self._key), self._on_asked),
+                await self._link.subscribe(subjects.REGISTRY_DELTA_PREFIX + self._key, self._on_stored),
+            ]
+            self._task = self._tasks.spawn(self._keep(), "keep-registered")
+        return answer
+
+    async def stop(self) -> None:
+        """Beat no more, and leave the registration to itself."""
+        self.registered = None
+        if self._task is not None:
+            await end(self._task)
+            self._task = None
+        for subscription in self._subscriptions:
+            await unsubscribe(subscription)
+        self._subscriptions.clear()
+
+    async def withdraw(self, reason: str | None) -> None:
+        """Beat no more and deregister. Where the hub does not answer within a second, it will find out by itself."""
+        started = self._task is not None
+        await self.stop()
+        if not started or not self._link.connected:
+            return
+        leave = Deregister(name=self._offer.name, instance_id=self._offer.instance_id or "", reason=reason)
+        try:
+            await self._link.ask_once(subjects.DEREGISTER, leave, Deregistered, timeout=WITHDRAW_TIMEOUT)
+        except NotFound:
+            log.debug("%s: was not registered any more", self._key)
+        except HubError as error:
+            log.info("%s: not deregistered, it will expire (%s)", self._key, error.message)
+
+    def report(
+        self, status: ReportedStatus | None = None, message: str | None = None, load: float | None = None
+    ) -> None:
+        """Say with every beat from now on how the service is; a new status is said at once.
+
+        Raises:
+            InvalidRequest: no such status, or a negative load.
+        """
+        if status is not None and status not in get_args(ReportedStatus):
+            raise InvalidRequest(f"status: expected one of {get_args(ReportedStatus)}, got {status!r}", field="status")
+        if load is not None and not load >= 0:
+            raise InvalidRequest(f"load: expected a number of at least 0, got {load!r}", field="load")
+        now = self._beat
+        self._beat = Heartbeat(
+            status=now.status if status is None else status,
+            message=now.message if status is None else message,
+            load=now.load if load is None else load,
+        )
+        if status is not None:
+            self._wake.set()
+
+    def beat_soon(self) -> None:
+        """Beat now rather than in its turn: whoever listens may have missed us."""
+        self._wake.set()
+
+    def _accept(self, answer: Registered) -> None:
+        self.registered = answer
+        self._asked = False
+        self._interval = max(0.05, answer.heartbeat_interval)
+
+    async def _keep(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._interval * random.uniform(0.85, 1.0)):
+                    await self._wake.wait()
+            self._wake.clear()
+            if not self._link.connected:
+                continue
+            if self._asked:
+                await self._register_again()
+            with contextlib.suppress(Unavailable):  # the connection has just gone; its return will wake us
+                await self._link.publish(subjects.heartbeat(self._key), self._payload())
+
+    async def _register_again(self) -> None:
+        """One attempt; while it is still asked for, the next comes with the next beat."""
+        await asyncio.sleep(random.uniform(0.0, _SPREAD))
+        try:
+            answer = await self._link.ask_once(subjects.REGISTER, self._offer, Registered, timeout=ATTEMPT_TIMEOUT)
+        except HubError as error:
+            self._asked = error.retryable  # else the hub asks again when it wants to hear it again
+            log.log(
+                logging.WARNING if error.retryable else logging.ERROR,
+                "%s: not registered again (%s: %s)",
+                self._key,
+                error.code,
+                error.message,
+            )
+        else:
+            self._accept(answer)
+            log.info("%s: registered again", self._key)
+
+    def _payload(self) -> bytes:
+        beat = self._beat
+        return b"" if beat.status is None and beat.load is None else encode(beat)
+
+    async def _on_asked(self, message: Msg) -> None:
+        self._lost()
+
+    async def _on_stored(self, message: Msg) -> None:
+        """Our own record has changed. If it is gone, somebody else took it away, or the hub had not heard us."""
+        headers = message.headers or {}
+        if "KV-Operation" in headers or "Nats-Marker-Reason" in headers:
+            self._lost()
+
+    def _lost(self) -> None:
+        self._asked = True
+        self.registered = None
+        self._wake.set()

@@ -1,0 +1,47 @@
+"""Trying again: how often, how long, and when not to."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from hub.errors import HubError
+
+T = TypeVar("T")
+
+FIRST_WAIT = 0.1
+LONGEST_WAIT = 5.0
+ATTEMPT_TIMEOUT = 2.0
+"""Short, since a request in flight when the connection breaks waits out its whole timeout."""
+
+
+def backoff(failures: int) -> float:
+    """Seconds to wait after so many failures in a row: doubling from 0.1 to 5, each half fixed and half by chance."""
+    longest = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(failures - 1, 16))
+    return longest * random.uniform(0.5, 1.0)
+
+
+async def persist(attempt: Callable[[float], Awaitable[T]], *, within: float) -> T:
+    """Call `attempt(timeout)` until it succeeds. What it does must be safe to do twice.
+
+    Args:
+        attempt: Does it once, within the seconds it is given.
+        within: Seconds for all attempts together.
+
+    Raises:
+        HubError: what an attempt raised and trying again cannot mend, or the last failure once the time is over.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within
+    failures = 0
+    while True:
+        try:
+            return await attempt(min(ATTEMPT_TIMEOUT, max(0.05, deadline - loop.time())))
+        except HubError as error:
+            failures += 1
+            wait = backoff(failures)
+            if not error.retryable or loop.time() + wait >= deadline:
+                raise
+        await asyncio.sleep(wait)
