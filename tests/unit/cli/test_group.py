@@ -54,7 +54,7 @@ def test_the_help_lists_every_verb_and_every_exit_code() -> None:
 
 
 def test_a_verb_that_does_not_exist_is_wrong_usage() -> None:
-    assert CliRunner().invoke(hub, ["servces"]).exit_code == 2
+    assert CliRunner().invoke(hub, ["srvices"]).exit_code == 2
 
 
 def test_the_help_imports_no_verb() -> None:
