@@ -29,7 +29,7 @@ test: $(STAMP) ## Set up and run all tests (ARGS="-k name" ...)
 	@$(BIN)/python -m pytest -q -m serial $(ARGS) || test $$? -eq 5
 
 test-other: $(STAMP) ## Run the unit tests on the newest other CPython found
-	@$(BIN)/python tests/other_python.py
+	@$(BIN)/python -m tests.other_python
 
 check: $(STAMP) ## Lint, format, types, import rules, spelling, contract drift
 	@$(BIN)/ruff check .

@@ -138,6 +138,10 @@ class Catalog:
             service.revision = 0
             service.forget_answers()
 
+    def reach(self, revision: int) -> None:
+        """Everything stored up to this revision is known."""
+        self.revision = max(self.revision, revision)
+
     def want(self, key: str, desired: Desired | None) -> None:
         """What operators want of an instance, registered or not; None where they want nothing any more."""
         if desired is None:

@@ -111,7 +111,9 @@ class Registry:
         if known is None:
             record = self._record(request, instance_id, wall())
             return Admission(key, record, 0, changed=True, is_new=True)
-        self.beat(key, now, wall)
+        verdict = self.liveness.registered(key, now)
+        if verdict is not None:
+            self._rule(verdict, wall())
         record = self._updated(request, known)
         return Admission(key, record, known.revision, changed=record != known.record, is_new=False)
 

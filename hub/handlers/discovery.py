@@ -41,6 +41,6 @@ class Discovery:
         """Wait until the answer is as new as wanted, or as long as wanted, and answer with what there is then."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(query.wait):
-                while not self._answers.satisfied(query):
+                while not (self._changes.closed or self._answers.satisfied(query)):
                     await self._changes.next(query.name)
         return self._answers.discover(settled)

@@ -51,7 +51,7 @@ class Endpoint:
     async def drain(self) -> None:
         """Take no more requests, but answer those already received. What is in flight is for its owner to wait for."""
         if self._subscription is not None and self._client.is_connected:
-            await self._subscription.drain()
+            await self._subscription.drain()  # type: ignore[no-untyped-call]
         self._subscription = None
 
     async def _on_message(self, message: Msg) -> None:

@@ -16,7 +16,7 @@ from hub.handlers.clock import Clock
 from hub.wire import subjects
 from hub.wire.codec import encode
 from hub.wire.health import HealthReport, InstanceHealth
-from hub.wire.names import PASSING, WARNING
+from hub.wire.names import PASSING, WARNING, Status
 
 log = structlog.get_logger(__name__)
 
@@ -102,7 +102,7 @@ class HealthReporter:
         if changed or self._own_state is None:
             self._own_state = (doubt, self._clock.wall())
             log.info("hub doubts what it hears" if doubt else "hub hears well", reason=doubt)
-        status = WARNING if doubt else PASSING
+        status: Status = WARNING if doubt else PASSING
         own = InstanceHealth(instance_id=self._hub_id, status=status, reason=doubt, since=self._own_state[1])
         whole = HealthReport(
             service="hub", status=status, revision=self._registry.catalog.revision, instances=(own,), reason=doubt

@@ -35,7 +35,7 @@ class Vitals(Protocol):
     def details(self) -> dict[str, Any]:
         """What an operator wants to know besides."""
 
-    def metrics(self) -> tuple[bytes, str]:
+    def scrape(self) -> tuple[bytes, str]:
         """The metrics as Prometheus reads them, and their content type."""
 
 
@@ -86,7 +86,7 @@ def readyz(vitals: Vitals) -> Response:
 
 def metrics(vitals: Vitals) -> Response:
     """For Prometheus."""
-    body, content_type = vitals.metrics()
+    body, content_type = vitals.scrape()
     return Response(body, headers={"content-type": content_type})
 
 

@@ -1,0 +1,363 @@
+"""The composition root: one hub, put together from its parts, started in order and drained in the reverse of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections import Counter
+from collections.abc import Coroutine
+from dataclasses import replace
+from random import Random
+from types import TracebackType
+from typing import Any, Self
+
+import nats.errors
+import structlog
+from nats.aio.client import Client
+
+from hub.core.answers import Answers
+from hub.core.registry import Registry
+from hub.errors import StartupError
+from hub.handlers.changes import Changes
+from hub.handlers.clock import Clock
+from hub.handlers.connections import Connections
+from hub.handlers.discovery import Discovery
+from hub.handlers.endpoint import Endpoint, Respond
+from hub.handlers.health import HealthReporter
+from hub.handlers.hearing import Hearing
+from hub.handlers.heartbeats import Heartbeats
+from hub.handlers.inflight import InFlight
+from hub.handlers.listeners import DesiredListener, RegistryListener
+from hub.handlers.registration import Registration
+from hub.handlers.sweep import Sweep
+from hub.settings import Settings
+from hub.store import streams
+from hub.store.events import EventLog
+from hub.store.jetstream import JetStreamBucket
+from hub.store.lease import LeaderLease
+from hub.telemetry.metrics import Metrics, Sources
+from hub.transport.connection import Credentials, Notices, connect, without_password
+from hub.transport.requests import Requester
+from hub.wire import subjects
+
+log = structlog.get_logger(__name__)
+
+OLDEST_SERVER = (2, 12)
+_LEASE_ALONE = 2.0
+_LEASE_IN_CLUSTER = 10.0
+"""A cluster may take seconds to elect a stream leader, in which no lease can be renewed."""
+_ENVELOPE_BYTES = 1024
+"""What NATS headers and protocol may add to a payload, taken off the server's `max_payload`."""
+
+
+class Hub:
+    """One hub replica. Entering its context returns when it answers requests; leaving it drains.
+
+    Args:
+        settings: How to run.
+        urls: The NATS servers to work on.
+        metrics: Where to count.
+        system_url: Where to log in to the system account; None where there is no way in.
+        system_seed: The nkey seed for that login, where it takes one.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        urls: list[str],
+        *,
+        metrics: Metrics,
+        system_url: str | None = None,
+        system_seed: str | None = None,
+    ) -> None:
+        self.hub_id = f"hub-{secrets.token_hex(4)}"
+        self.metrics = metrics
+        self._settings = settings
+        self._urls = urls
+        self._system_url = system_url
+        self._system_seed = system_seed
+        self._clock = Clock()
+        self._changes = Changes()
+        self._in_flight = InFlight(settings.limits.in_flight)
+        self._stack = contextlib.AsyncExitStack()
+        self._background: set[asyncio.Task[None]] = set()
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._endpoints: list[Endpoint] = []
+        self._draining = False
+        self._started = False
+
+    # --- what the sidecar and the CLI ask
+
+    @property
+    def alive(self) -> bool:
+        """Whether the hub's own loops run."""
+        return not self._failed.done()
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can answer requests."""
+        return self._started and not self._draining and self._client.is_connected and self._watch.synced
+
+    @property
+    def registered_services(self) -> int:
+        """How many services have instances."""
+        return len(self.registry.catalog.names)
+
+    def checks(self) -> dict[str, str]:
+        """How each dependency is, in the words of `/health`."""
+        platform = self._settings.platform
+        return {
+            "database": "not_checked" if platform.database_url else "not_configured",
+            "cache": "not_checked" if platform.cache_url else "not_configured",
+            "nats": "healthy" if self._client.is_connected else "unhealthy",
+            "kafka": "not_checked" if platform.kafka_brokers else "not_configured",
+        }
+
+    def details(self) -> dict[str, Any]:
+        """What an operator wants to know besides."""
+        return {
+            "hub_id": self.hub_id,
+            "leading": self._lease.held,
+            "ready": self.ready,
+            "instances": len(self.registry.catalog.entries),
+            "revision": self.registry.catalog.revision,
+            "doubt": self.registry.liveness.doubt,
+            "requests_in_flight": len(self._in_flight),
+        }
+
+    def scrape(self) -> tuple[bytes, str]:
+        """The metrics as Prometheus reads them, and their content type."""
+        return self.metrics.render(), self.metrics.content_type
+
+    @property
+    def shown_url(self) -> str:
+        """The NATS it works on, without passwords."""
+        return ",".join(without_password(url) for url in self._urls)
+
+    async def wait_failed(self) -> None:
+        """Return never, unless the hub cannot go on; then raise why.
+
+        Raises:
+            StartupError: NATS turned us away for good.
+            Exception: whatever ended one of the hub's loops.
+        """
+        await asyncio.shield(self._failed)
+
+    # --- life
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._draining = True
+        await self._drain()
+        await self._stack.aclose()
+        log.info("hub stopped", hub=self.hub_id)
+
+    async def _start(self) -> None:
+        settings = self._settings
+        self._client = await self._connect()
+        requester = await self._stack.enter_async_context(Requester(self._client))
+        events = replace(streams.EVENTS, replicas=self._replicas())
+        for spec in (streams.REGISTRY, streams.DESIRED, streams.LEADER):
+            await streams.ensure(requester, self._spec(spec))
+        await streams.ensure(requester, events)
+        max_bytes = self._client.max_payload - _ENVELOPE_BYTES
+        self.registry = Registry(
+            self._clock.now(),
+            observe=self._observe,
+            default_ttl=settings.registry.default_ttl,
+            default_deregister_after=settings.registry.default_deregister_after,
+        )
+        answers = Answers(self.registry.catalog, max_bytes=max_bytes, random=Random())
+        bucket = JetStreamBucket(self._client, requester, self._spec(streams.REGISTRY))
+        desired = JetStreamBucket(self._client, requester, self._spec(streams.DESIRED))
+        leader = JetStreamBucket(self._client, requester, self._spec(streams.LEADER))
+        self._events = await self._stack.enter_async_context(EventLog(self._client, requester, events))
+        self._lease = LeaderLease(leader, self.hub_id, self._lease_ttl(), on_gained=self._on_gained)
+        self._sweep = Sweep(
+            self._client, self.registry, answers, bucket, self._events, self._clock, self.metrics, self._lease
+        )
+        self._health = HealthReporter(
+            self._client,
+            self.registry,
+            self._clock,
+            hub_id=self.hub_id,
+            leads=lambda: self._lease.held,
+            interval=settings.registry.health_interval,
+            max_bytes=max_bytes,
+        )
+        await self._stack.enter_async_context(desired.watch(DesiredListener(self.registry)))
+        heartbeats = Heartbeats(self._client, self.registry, self._clock, self.metrics)
+        await heartbeats.start()
+        self._watch = await self._stack.enter_async_context(bucket.watch(RegistryListener(self.registry, self._clock)))
+        await self._follow_connections()
+        await self._stack.enter_async_context(self._lease)
+        self._stack.push_async_callback(self._end_background)
+        self._run("hearing", Hearing(self._client, self.registry.liveness, self._clock).listen())
+        self._run("sweep-time", self._sweep.watch_time())
+        self._run("sweep-writes", self._sweep.write())
+        self._run("health-changes", self._health.tell_changes())
+        self._run("health-rounds", self._health.tell_rounds())
+        discovery = Discovery(answers, self._changes)
+        registration = Registration(self.registry, answers, bucket, self._events, self._clock)
+        await self._answer(subjects.REGISTER, registration.register)
+        await self._answer(subjects.DEREGISTER, registration.deregister)
+        await self._answer(subjects.DISCOVER, discovery.discover)
+        await self._answer(subjects.SERVICES, discovery.services)
+        await self._client.flush()
+        self._started = True
+        log.info("hub started", hub=self.hub_id, instances=len(self.registry.catalog.entries))
+
+    async def _drain(self) -> None:
+        """Answer what has been asked, within the drain timeout; then stop listening."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._settings.drain_timeout
+        with contextlib.suppress(TimeoutError, nats.errors.Error):
+            async with asyncio.timeout_at(deadline):
+                await asyncio.gather(*(endpoint.drain() for endpoint in self._endpoints))
+        self._changes.close()
+        await self._in_flight.drain(max(0.1, deadline - loop.time()))
+
+    def _sources(self) -> Sources:
+        """Where the metrics look at scrape time."""
+        return Sources(
+            instances=lambda: Counter(entry.instance.status for entry in self.registry.catalog.entries.values()),
+            services=lambda: self.registered_services,
+            in_flight=lambda: len(self._in_flight),
+            leading=lambda: self._lease.held,
+            resyncs=lambda: self._watch.rereads,
+            events_dropped=lambda: self._events.dropped,
+        )
+
+    # --- NATS
+
+    async def _connect(self) -> Client:
+        client = await connect(
+            self._urls,
+            name=self.hub_id,
+            notices=Notices(
+                disconnected=self._on_disconnected,
+                reconnected=self._on_reconnected,
+                closed=self._on_closed,
+                error=self._on_error,
+            ),
+            credentials=Credentials(credentials_file=self._settings.nats.credentials),
+        )
+        self._stack.push_async_callback(_close, client)
+        version = client.connected_server_version
+        if (version.major, version.minor) < OLDEST_SERVER:
+            wanted = ".".join(map(str, OLDEST_SERVER))
+            raise StartupError(
+                f"NATS at {without_password(self._urls[0])} is version {version.major}.{version.minor}.{version.patch}; "
+                f"Central Hub needs {wanted} or newer: upgrade nats-server, or let `hub up` run its own"
+            )
+        return client
+
+    async def _follow_connections(self) -> None:
+        if self._system_url is None:
+            log.info("no system account; a lost connection is noticed by missing heartbeats alone")
+            return
+
+        async def reread() -> None:
+            await connections.reread()
+
+        client = await connect(
+            self._system_url,
+            name=f"{self.hub_id}-system",
+            notices=Notices(reconnected=reread),
+            credentials=Credentials(nkey_seed=self._system_seed),
+        )
+        self._stack.push_async_callback(_close, client)
+        requester = await self._stack.enter_async_context(Requester(client))
+        connections = Connections(client, requester, self.registry, self._clock)
+        await connections.start()
+
+    def _spec(self, spec: streams.BucketSpec) -> streams.BucketSpec:
+        return replace(spec, replicas=self._replicas())
+
+    def _replicas(self) -> int:
+        """As many servers as asked for; else three where the cluster has them."""
+        return self._settings.nats.replicas or min(3, 1 + len(self._client.discovered_servers))
+
+    def _lease_ttl(self) -> float:
+        if self._settings.leader.ttl:
+            return self._settings.leader.ttl
+        return _LEASE_IN_CLUSTER if self._client.discovered_servers else _LEASE_ALONE
+
+    async def _answer(self, subject: str, respond: Respond) -> None:
+        endpoint = Endpoint(
+            self._client, subject, respond, in_flight=self._in_flight, meter=self.metrics.requests(subject)
+        )
+        await endpoint.start()
+        self._endpoints.append(endpoint)
+
+    # --- what happens
+
+    def _observe(self, service: str) -> None:
+        self._changes.notify(service)
+        self._health.notice(service)
+        if self.registry.catalog.unwritten:
+            self._sweep.hurry()
+
+    def _on_gained(self) -> None:
+        log.info("leading", hub=self.hub_id)
+        self._sweep.hurry()
+
+    async def _on_disconnected(self) -> None:
+        if not self._draining:
+            log.warning("NATS connection lost; reconnecting")
+
+    async def _on_reconnected(self) -> None:
+        log.info("NATS connection is back")
+
+    async def _on_closed(self) -> None:
+        if not self._draining and self._started and not self._failed.done():
+            self._failed.set_exception(StartupError("NATS closed the connection for good; see the log for its reason"))
+
+    async def _on_error(self, error: Exception) -> None:
+        log.warning("NATS error", reason=str(error) or type(error).__name__)
+        if isinstance(error, nats.errors.SlowConsumerError) and self._started:
+            self.registry.liveness.deafened(self._clock.now(), "messages were dropped, the hub was too slow")
+
+    # --- loops
+
+    def _run(self, name: str, loop: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(loop, name=name)
+        self._background.add(task)
+        task.add_done_callback(self._on_loop_ended)
+
+    def _on_loop_ended(self, task: asyncio.Task[None]) -> None:
+        self._background.discard(task)
+        if task.cancelled() or self._failed.done():
+            return
+        error = task.exception() or RuntimeError(f"the loop {task.get_name()} ended")
+        log.error("a loop of the hub failed; it cannot go on", loop=task.get_name(), exc_info=error)
+        self._failed.set_exception(error)
+
+    async def _end_background(self) -> None:
+        tasks = list(self._background)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._failed.done():
+            self._failed.exception()  # whoever waits has been told; nobody else needs to be
+
+
+async def _close(client: Client) -> None:
+    """Send what is pending, and close."""
+    if client.is_closed:
+        return
+    with contextlib.suppress(TimeoutError, nats.errors.Error, OSError):
+        async with asyncio.timeout(1):
+            if client.is_connected:
+                await client.flush()
+            await client.close()

@@ -1,0 +1,90 @@
+"""Running a hub as a process: from settings to the ready line, and from a signal to the end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from time import monotonic
+
+import structlog
+import uvloop
+
+from hub.app import Hub
+from hub.embedded import EmbeddedServer
+from hub.settings import Settings
+from hub.sidecar.server import Sidecar
+from hub.telemetry.logging import configure
+from hub.telemetry.metrics import Metrics
+from hub.version import __version__
+
+log = structlog.get_logger(__name__)
+
+_END_WITHIN = 4.8
+"""Seconds after a signal at which the process ends whatever it still waits for."""
+
+
+def run(settings: Settings, *, embedded: bool, say: Callable[[str], None]) -> int:
+    """Run a hub until a signal ends it, and return the exit code.
+
+    Args:
+        settings: How to run.
+        embedded: Whether to run a nats-server of its own; else it works on the one in the settings.
+        say: Prints a line for the user.
+
+    Raises:
+        HubError: it cannot start, or cannot go on; the message says what to do.
+    """
+    configure(settings.log.level, settings.log.format)
+    uvloop.run(_live(settings, embedded=embedded, say=say))
+    return 0
+
+
+async def _live(settings: Settings, *, embedded: bool, say: Callable[[str], None]) -> None:
+    began = monotonic()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal(received: signal.Signals) -> None:
+        if stop.is_set():
+            os._exit(128 + received)  # asked twice: the user does not want to wait
+        log.info("stopping", signal=received.name)
+        stop.set()
+        loop.call_later(_END_WITHIN, os._exit, 1)
+
+    for sig in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(sig, on_signal, sig)
+    async with AsyncExitStack() as stack:
+        stopping = asyncio.create_task(stop.wait())
+        serving = asyncio.create_task(_serve(settings, stack, embedded=embedded, say=say, began=began))
+        await asyncio.wait([stopping, serving], return_when=asyncio.FIRST_COMPLETED)
+        for task in (stopping, serving):
+            task.cancel()
+        results = await asyncio.gather(stopping, serving, return_exceptions=True)
+        failure = results[1]
+        if isinstance(failure, Exception):
+            raise failure
+
+
+async def _serve(
+    settings: Settings, stack: AsyncExitStack, *, embedded: bool, say: Callable[[str], None], began: float
+) -> None:
+    """Start everything, say so, and return only by failing."""
+    failures = []
+    metrics = Metrics()
+    if embedded:
+        server = await stack.enter_async_context(EmbeddedServer(settings))
+        failures.append(server.wait_failed())
+        hub = Hub(settings, [server.url], metrics=metrics, system_url=server.url, system_seed=server.system_seed)
+    else:
+        hub = Hub(settings, list(settings.nats.url), metrics=metrics, system_url=settings.nats.system_url)
+    await stack.enter_async_context(hub)
+    failures.append(hub.wait_failed())
+    sidecar = await stack.enter_async_context(Sidecar(hub, host=settings.http.host, port=settings.http.port))
+    where = f", data in {settings.data_dir}" if embedded else ""
+    say(
+        f"Central Hub {__version__} ready: NATS {hub.shown_url}, HTTP {sidecar.url}{where} ({monotonic() - began:.1f} s)"
+    )
+    await asyncio.gather(*failures)

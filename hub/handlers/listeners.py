@@ -1,0 +1,79 @@
+"""What the watches tell, decoded and passed on to the registry."""
+
+from __future__ import annotations
+
+import msgspec
+import structlog
+
+from hub.core.registry import Registry
+from hub.handlers.clock import Clock
+from hub.wire.record import Desired, Record
+
+log = structlog.get_logger(__name__)
+
+
+class RegistryListener:
+    """Learns the records of the registry."""
+
+    def __init__(self, registry: Registry, clock: Clock) -> None:
+        self._registry = registry
+        self._clock = clock
+        self._decode = msgspec.json.Decoder(Record).decode
+
+    def on_put(self, key: str, value: bytes, revision: int) -> None:
+        """A record was stored."""
+        try:
+            record = self._decode(value)
+        except msgspec.MsgspecError as error:
+            log.error("record not understood; it is left alone", key=key, revision=revision, reason=str(error))
+            return
+        self._registry.learned(record, revision, self._clock.now())
+
+    def on_delete(self, key: str, revision: int) -> None:
+        """A record is gone."""
+        self._registry.unlearned(key, revision)
+
+    def on_reset(self) -> None:
+        """The bucket was recreated."""
+        log.warning("registry was recreated; revisions start again")
+        self._registry.catalog.reset()
+
+    def on_synced(self, revision: int) -> None:
+        """The catalog is complete."""
+        self._registry.catalog.reach(revision)
+        log.info("catalog complete", revision=revision, instances=len(self._registry.catalog.entries))
+
+    def on_lost(self, reason: str) -> None:
+        """The catalog may lag behind."""
+        log.warning("catalog may lag behind; reading it again", reason=reason)
+
+
+class DesiredListener:
+    """Learns what operators want of instances."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._decode = msgspec.json.Decoder(Desired).decode
+
+    def on_put(self, key: str, value: bytes, revision: int) -> None:
+        """Operators want something of an instance."""
+        try:
+            desired = self._decode(value)
+        except msgspec.MsgspecError as error:
+            log.error("desired state not understood; it is left alone", key=key, revision=revision, reason=str(error))
+            return
+        self._registry.catalog.want(key, desired)
+
+    def on_delete(self, key: str, revision: int) -> None:
+        """They want it no more."""
+        self._registry.catalog.want(key, None)
+
+    def on_reset(self) -> None:
+        """Revisions do not matter here."""
+
+    def on_synced(self, revision: int) -> None:
+        """All that is wanted is known."""
+
+    def on_lost(self, reason: str) -> None:
+        """What is wanted may lag behind."""
+        log.warning("desired state may lag behind; reading it again", reason=reason)

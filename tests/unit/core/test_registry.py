@@ -1,0 +1,136 @@
+"""What messages mean for what is stored."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from hub.core.registry import Registry
+from hub.errors import Conflict, NotFound, Unsupported
+from hub.wire.record import Desired
+from hub.wire.registration import Register
+from tests.unit.core.making import WALL, record
+
+
+def wall() -> datetime:
+    return WALL
+
+
+def later() -> datetime:
+    return WALL + timedelta(hours=1)
+
+
+def request(**given: Any) -> Register:
+    values: dict[str, Any] = {"name": "engine", "host": "10.0.0.1", "port": 1000, "instance_id": "a1", **given}
+    return Register(**values)
+
+
+def stored(registry: Registry, revision: int, now: float = 0.0, **given: Any) -> None:
+    admission = registry.admit(request(**given), now, wall)
+    registry.admitted(admission.record, revision, now)
+
+
+def test_a_new_instance_is_to_be_stored_over_nothing() -> None:
+    admission = Registry(0.0).admit(request(), 0.0, wall)
+    assert (admission.key, admission.expected, admission.changed, admission.is_new) == ("engine.a1", 0, True, True)
+    assert (admission.record.status, admission.record.ttl, admission.record.registered_at) == ("passing", 6.0, WALL)
+
+
+def test_the_same_again_changes_nothing() -> None:
+    registry = Registry(0.0)
+    stored(registry, 7)
+    admission = registry.admit(request(), 1.0, later)
+    assert (admission.expected, admission.changed, admission.is_new) == (7, False, False)
+
+
+def test_an_update_keeps_the_age_and_is_stored_over_what_is_known() -> None:
+    registry = Registry(0.0)
+    stored(registry, 7)
+    admission = registry.admit(request(version="2"), 1.0, later)
+    assert (admission.expected, admission.changed) == (7, True)
+    assert (admission.record.registered_at, admission.record.since) == (WALL, WALL)
+
+
+def test_registering_again_revives_a_critical_instance() -> None:
+    registry = Registry(0.0)
+    stored(registry, 7)
+    for tenth in range(70):
+        registry.tick(tenth / 10, wall)
+    assert registry.catalog.entries["engine.a1"].instance.status == "critical"
+    admission = registry.admit(request(), 7.0, later)
+    assert admission.record.status == "passing"
+    assert registry.catalog.entries["engine.a1"].instance.status == "passing"
+
+
+def test_an_instance_id_of_another_service_is_refused_until_it_is_free() -> None:
+    registry = Registry(0.0)
+    stored(registry, 7)
+    with pytest.raises(Conflict) as refused:
+        registry.admit(request(name="other"), 1.0, wall)
+    assert refused.value.field == "instance_id"
+    registry.removed("engine.a1", 8)
+    assert registry.admit(request(name="other"), 2.0, wall).is_new
+
+
+def test_without_an_id_the_instance_at_the_address_is_meant() -> None:
+    registry = Registry(0.0)
+    stored(registry, 7)
+    assert registry.admit(request(instance_id=None), 1.0, wall).key == "engine.a1"
+    made = registry.admit(request(instance_id=None, port=2), 1.0, wall)
+    assert made.record.instance_id == registry.admit(request(instance_id=None, port=2), 2.0, wall).record.instance_id
+
+
+def test_what_operators_want_is_in_the_record_of_a_new_registration() -> None:
+    registry = Registry(0.0)
+    registry.catalog.want("engine.a1", Desired(mode="draining"))
+    admission = registry.admit(request(), 0.0, wall)
+    assert (admission.record.status, admission.record.desired) == ("draining", Desired(mode="draining"))
+
+
+@pytest.mark.parametrize(("given", "field"), [({"liveness": "probe"}, "liveness"), ({"checks": ({},)}, "checks")])
+def test_probes_are_refused_rather_than_promised(given: dict[str, Any], field: str) -> None:
+    with pytest.raises(Unsupported) as refused:
+        Registry(0.0).admit(request(**given), 0.0, wall)
+    assert refused.value.field == field
+
+
+def test_an_instance_that_is_not_there_is_not_found() -> None:
+    with pytest.raises(NotFound, match="no instance 'x'"):
+        Registry(0.0).locate("engine", "x")
+
+
+def test_silence_is_to_be_written_by_a_leader_over_the_revision_that_was_read() -> None:
+    registry = Registry(0.0)
+    stored(registry, 7)
+    for tenth in range(70):
+        registry.tick(tenth / 10, later)
+    [write] = registry.writes(10)
+    assert (write.key, write.expected, write.record.status) == ("engine.a1", 7, "critical")
+    assert write.record.since == later()
+    registry.written(write.record, 8)
+    assert registry.writes(10) == []
+
+
+def test_a_second_hub_that_learns_the_verdict_agrees() -> None:
+    first, second = Registry(0.0), Registry(0.0)
+    stored(first, 7)
+    second.learned(first.catalog.entries["engine.a1"].record, 7, 0.0)
+    for tenth in range(70):
+        first.tick(tenth / 10, wall)
+    [write] = first.writes(10)
+    second.learned(write.record, 8, 7.0)
+    assert second.catalog.entries["engine.a1"].instance.status == "critical"
+    assert second.writes(10) == []
+    second.beat("engine.a1", 7.1, wall)
+    assert second.catalog.entries["engine.a1"].instance.status == "passing"
+
+
+def test_what_was_deleted_is_forgotten() -> None:
+    registry = Registry(0.0)
+    registry.learned(record(), 7, 0.0)
+    registry.unlearned("engine.a1", 8)
+    assert registry.catalog.entries == {}
+    assert registry.beat("engine.a1", 1.0, wall) is None
+    assert registry.tick(100.0, wall) == []
