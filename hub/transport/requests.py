@@ -7,6 +7,7 @@ subscription takes every reply, and one sweeper fails the requests whose deadlin
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 from types import TracebackType
 from typing import Self
@@ -21,6 +22,7 @@ from hub.transport.connection import describe
 
 DEFAULT_TIMEOUT = 2.0
 _SWEEP_INTERVAL = 0.02
+_NOBODY = ("", None)
 
 
 class Requester:
@@ -30,8 +32,8 @@ class Requester:
         self._client = client
         self._prefix = client.new_inbox() + "."
         self._count = 0
-        self._waiting: dict[str, asyncio.Future[Msg]] = {}
-        self._deadlines: list[tuple[float, str, str]] = []
+        self._waiting: dict[str, tuple[str, asyncio.Future[Msg]]] = {}
+        self._deadlines: list[tuple[float, str]] = []
         self._subscription: Subscription | None = None
         self._sweeper: asyncio.Task[None] | None = None
         self._overdue = asyncio.Event()
@@ -51,15 +53,13 @@ class Requester:
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
-        for future in self._waiting.values():
+        for _, future in self._waiting.values():
             if not future.done():
                 future.set_exception(Unavailable("request: the connection is being closed"))
         self._waiting.clear()
         if self._subscription is not None and not self._client.is_closed:
-            try:
+            with contextlib.suppress(nats.errors.Error):  # closed or draining meanwhile: it ends with that
                 await self._subscription.unsubscribe()
-            except nats.errors.Error:
-                pass  # closed or draining meanwhile: the subscription ends with it
         self._subscription = None
 
     async def request(
@@ -77,31 +77,50 @@ class Requester:
             Unavailable: nobody listens on the subject, or the connection is gone and its buffer full.
             PayloadTooLarge: larger than the server takes.
         """
+        return await (await self.begin(subject, payload, headers=headers, timeout=timeout))
+
+    async def begin(
+        self,
+        subject: str,
+        payload: bytes = b"",
+        *,
+        headers: dict[str, str] | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+    ) -> asyncio.Future[Msg]:
+        """Send one request, and return the future of its first reply, so that many may be under way from one task.
+
+        The future raises as `request` does, or is cancelled by whoever no longer wants it.
+
+        Raises:
+            Unavailable: the connection is gone and its buffer full.
+            PayloadTooLarge: larger than the server takes.
+        """
         loop = asyncio.get_running_loop()
         self._count += 1
         token = str(self._count)
         future: asyncio.Future[Msg] = loop.create_future()
-        self._waiting[token] = future
-        heapq.heappush(self._deadlines, (loop.time() + timeout, token, subject))
+        self._waiting[token] = subject, future
+        heapq.heappush(self._deadlines, (loop.time() + timeout, token))
         self._overdue.set()
         try:
             await self._client.publish(subject, payload, reply=self._prefix + token, headers=headers)
-            reply = await future
         except nats.errors.MaxPayloadError:
+            future.cancel()
             raise PayloadTooLarge(
                 f"{subject}: expected at most {self._client.max_payload} bytes, got {len(payload)}"
             ) from None
         except (nats.errors.Error, OSError) as error:
+            future.cancel()
             raise Unavailable(f"{subject}: not sent ({describe(error)})") from None
-        finally:
-            self._waiting.pop(token, None)
-        if reply.headers and reply.headers.get("Status") == "503" and not reply.data:
-            raise Unavailable(f"{subject}: nobody listens (is a hub running on this NATS?)")
-        return reply
+        return future
 
     async def _on_reply(self, message: Msg) -> None:
-        future = self._waiting.pop(message.subject[len(self._prefix) :], None)
-        if future is not None and not future.done():
+        subject, future = self._waiting.pop(message.subject[len(self._prefix) :], _NOBODY)
+        if future is None or future.done():
+            return
+        if message.headers and message.headers.get("Status") == "503" and not message.data:
+            future.set_exception(Unavailable(f"{subject}: nobody listens (is a hub running on this NATS?)"))
+        else:
             future.set_result(message)
 
     async def _sweep(self) -> None:
@@ -113,7 +132,7 @@ class Requester:
             await asyncio.sleep(_SWEEP_INTERVAL)
             now = loop.time()
             while self._deadlines and (self._deadlines[0][0] <= now or self._deadlines[0][1] not in self._waiting):
-                _, token, subject = heapq.heappop(self._deadlines)
-                future = self._waiting.pop(token, None)
+                _, token = heapq.heappop(self._deadlines)
+                subject, future = self._waiting.pop(token, _NOBODY)
                 if future is not None and not future.done():
                     future.set_exception(DeadlineExceeded(f"{subject}: no answer in time"))
