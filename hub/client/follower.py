@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterable
 from weakref import WeakSet
 
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 
-from hub.client.link import Link, unsubscribe
+from hub.client.link import Hearing, Link
 from hub.client.reading import delta, read
 from hub.client.replica import TRUST, Reading, Replica
 from hub.client.retry import backoff
@@ -54,7 +53,7 @@ class Follower:
         self._service = service
         self._on_change = on_change
         self._watches: WeakSet[Watch] = WeakSet()
-        self._subscription: Subscription | None = None
+        self._deltas: Hearing | None = None
         self._wanted = asyncio.Event()
         self._loaded = asyncio.Event()
         self._failure: HubError | None = None
@@ -106,8 +105,9 @@ class Follower:
         for watch in self._watches:
             watch.end()
         await end(self._task)
-        await unsubscribe(self._subscription)
-        self._subscription = None
+        if self._deltas is not None:
+            await self._link.unsubscribe(self._deltas)
+            self._deltas = None
 
     async def _follow(self) -> None:
         failures, readings = 0, 0
@@ -138,11 +138,11 @@ class Follower:
     async def _read(self) -> None:
         if not self._link.connected:
             raise Unavailable("NATS is away")
-        if self._subscription is None:
-            self._subscription = await self._link.subscribe(subjects.registry_delta(self._service), self._on_delta)
+        if self._deltas is None:
+            self._deltas = await self._link.subscribe(subjects.registry_delta(self._service), self._on_delta)
         self.replica.begin()
         try:
-            began, found = await self._newest(self._subscription)
+            began, found = await self._newest(self._deltas)
             if not self.replica.adopt(found, asyncio.get_running_loop().time()):
                 self.resync()
         finally:
@@ -151,7 +151,7 @@ class Follower:
         self._failure = None
         self._loaded.set()
 
-    async def _newest(self, deltas: Subscription) -> tuple[float, Reading]:
+    async def _newest(self, deltas: Hearing) -> tuple[float, Reading]:
         """A reading, and when it was begun. One older than what was heard is made once more before it is believed."""
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -161,7 +161,7 @@ class Follower:
             began = loop.time()
             found = await read(self._link, self._service)
         for _ in range(_TURNS):
-            if not deltas.pending_msgs:
+            if not deltas.pending:
                 break
             await asyncio.sleep(0)  # a change that the reading has already would look out of order after it
         return began, found

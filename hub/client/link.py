@@ -15,7 +15,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from hub.client.retry import persist
+from hub.client.retry import backoff, persist
+from hub.client.tasks import Tasks
 from hub.errors import HubError, Unavailable
 from hub.transport.connection import Notices, connect, describe
 from hub.transport.requests import Requester
@@ -27,23 +28,46 @@ log = logging.getLogger("hub.client")
 T = TypeVar("T")
 
 _CLOSE_TIMEOUT = 1.0
+_REOPEN_TIMEOUT = 5.0
+
+
+class Hearing:
+    """A subject that is heard, on whichever connection there is."""
+
+    def __init__(self, subject: str, on_message: Callable[[Msg], Awaitable[None]]) -> None:
+        self.subject = subject
+        self.on_message = on_message
+        self.subscription: Subscription | None = None
+
+    @property
+    def pending(self) -> int:
+        """Messages received and not yet handled."""
+        return self.subscription.pending_msgs if self.subscription is not None else 0
 
 
 class Link:
-    """A connection that comes back by itself.
+    """A connection that comes back by itself, whatever ends it.
+
+    NATS reconnects after a loss. An error from the server (too many connections, an expired login) makes the library
+    close for good; then a new connection takes its place.
 
     Args:
         urls: The NATS servers.
         name: How the connection calls itself; the hub knows an instance's own connection by it.
-        on_reconnected: Called each time after the connection was lost and is back.
+        tasks: Owns the background task.
+        on_missed: Called when messages may have been missed: after each return of the connection, and when they came
+            faster than they were handled.
     """
 
-    def __init__(self, urls: Sequence[str], name: str, on_reconnected: Callable[[], None]) -> None:
+    def __init__(self, urls: Sequence[str], name: str, tasks: Tasks, on_missed: Callable[[], None]) -> None:
         self._urls = urls
         self._name = name
-        self._on_reconnected = on_reconnected
+        self._tasks = tasks
+        self._on_missed = on_missed
         self._client: Client | None = None
         self._requester: Requester | None = None
+        self._hearings: dict[Hearing, None] = {}
+        self._opening_again = False
         self._closing = False
 
     @property
@@ -63,8 +87,12 @@ class Link:
             closed=self._told_closed,
             error=self._told_error,
         )
-        self._client = await connect(self._urls, name=self._name, notices=notices, timeout=within)
-        self._requester = await Requester(self._client).__aenter__()
+        client = await connect(self._urls, name=self._name, notices=notices, timeout=within)
+        if self._requester is not None:
+            await self._requester.aclose()
+        self._client, self._requester = client, await Requester(client).__aenter__()
+        for hearing in list(self._hearings):
+            await self._hear(hearing)
 
     async def aclose(self) -> None:
         """Send what is pending, as far as that takes no more than a second, and close."""
@@ -115,16 +143,23 @@ class Link:
         """A subject for replies to this connection alone."""
         return self._open_client.new_inbox()
 
-    async def subscribe(self, subject: str, on_message: Callable[[Msg], Awaitable[None]]) -> Subscription:
-        """Hear a subject; the subscription survives every reconnect.
+    async def subscribe(self, subject: str, on_message: Callable[[Msg], Awaitable[None]]) -> Hearing:
+        """Hear a subject, over every loss of the connection.
 
         Raises:
             Unavailable: the connection was closed.
         """
-        try:
-            return await self._open_client.subscribe(subject, cb=on_message)
-        except nats.errors.Error as error:
-            raise Unavailable(f"{subject}: not subscribed ({describe(error)})") from None
+        hearing = Hearing(subject, on_message)
+        await self._hear(hearing)
+        self._hearings[hearing] = None
+        return hearing
+
+    async def unsubscribe(self, hearing: Hearing) -> None:
+        """Hear it no more."""
+        self._hearings.pop(hearing, None)
+        if hearing.subscription is not None:
+            with contextlib.suppress(nats.errors.Error, OSError):  # it ended with its connection
+                await hearing.subscription.unsubscribe()
 
     async def publish(self, subject: str, payload: bytes, *, reply: str = "") -> None:
         """Send.
@@ -143,24 +178,53 @@ class Link:
             raise Unavailable("not connected to NATS yet")
         return self._client
 
+    async def _hear(self, hearing: Hearing) -> None:
+        try:
+            hearing.subscription = await self._open_client.subscribe(hearing.subject, cb=hearing.on_message)
+        except nats.errors.Error as error:
+            raise Unavailable(f"{hearing.subject}: not subscribed ({describe(error)})") from None
+
+    async def _open_again(self) -> None:
+        try:
+            await self._open_until_it_lasts()
+        finally:
+            self._opening_again = False
+        self._on_missed()
+
+    async def _open_until_it_lasts(self) -> None:
+        failures = 0
+        while True:
+            failures += 1
+            await asyncio.sleep(backoff(failures))
+            try:
+                await self.open(within=_REOPEN_TIMEOUT)
+            except Unavailable as error:
+                log.warning("not connected again yet (%s)", error.message)
+            else:
+                if self.connected:
+                    log.info("connected to NATS again")
+                    return
+
     async def _told_disconnected(self) -> None:
         if not self._closing:
             log.warning("connection to NATS lost; reconnecting")
 
     async def _told_reconnected(self) -> None:
         log.info("connection to NATS is back")
-        self._on_reconnected()
+        self._on_missed()
 
     async def _told_closed(self) -> None:
-        if not self._closing:
-            log.error("NATS closed the connection for good")
+        opened_before = self._requester is not None
+        if opened_before and not self._closing and not self._opening_again:
+            self._opening_again = True
+            log.error("NATS closed the connection (%s); opening another", self._last_error())
+            self._tasks.spawn(self._open_again(), "open-again")
 
     async def _told_error(self, error: Exception) -> None:
         log.debug("NATS: %s", describe(error))
+        if isinstance(error, nats.errors.SlowConsumerError):
+            self._on_missed()
 
-
-async def unsubscribe(subscription: Subscription | None) -> None:
-    """End a subscription; one that ended with its connection needs nothing."""
-    if subscription is not None:
-        with contextlib.suppress(nats.errors.Error, OSError):
-            await subscription.unsubscribe()
+    def _last_error(self) -> str:
+        error = self._client.last_error if self._client is not None else None
+        return describe(error) if error is not None else "no reason given"

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 import msgspec
 from nats.aio.msg import Msg
 
-from hub.client.link import Link, unsubscribe
+from hub.client.link import Link
 from hub.client.replica import Delta, Reading
 from hub.core.catalog import present
 from hub.errors import DeadlineExceeded, HubError, Unavailable
@@ -82,7 +82,7 @@ async def _walk(link: Link, service: str) -> Reading:
         received.put_nowait(message)
 
     inbox = link.inbox()
-    subscription = await link.subscribe(inbox, on_message)
+    replies = await link.subscribe(inbox, on_message)
     found: dict[str, tuple[int, Instance]] = {}
     revision = 0
     try:
@@ -93,7 +93,7 @@ async def _walk(link: Link, service: str) -> Reading:
             if not _more(message):
                 return Reading(revision, found)
     finally:
-        await unsubscribe(subscription)
+        await link.unsubscribe(replies)
     raise Unavailable(f"{service}: the registry has no end")
 
 

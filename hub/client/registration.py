@@ -9,9 +9,8 @@ import random
 from typing import get_args
 
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 
-from hub.client.link import Link, unsubscribe
+from hub.client.link import Hearing, Link
 from hub.client.retry import ATTEMPT_TIMEOUT
 from hub.client.tasks import Tasks, end
 from hub.errors import HubError, InvalidRequest, NotFound, Unavailable
@@ -48,7 +47,7 @@ class Registration:
         self._asked = False
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._subscriptions: list[Subscription] = []
+        self._hearings: list[Hearing] = []
 
     async def start(self, *, within: float) -> Registered:
         """Register, and keep registered from then on. Starting again updates what is registered.
@@ -59,7 +58,7 @@ class Registration:
         answer = await self._link.ask(subjects.REGISTER, self._offer, Registered, within=within)
         self._accept(answer)
         if self._task is None:
-            self._subscriptions = [
+            self._hearings = [
                 await self._link.subscribe(subjects.reregister(self._key), self._on_asked),
                 await self._link.subscribe(subjects.REGISTRY_DELTA_PREFIX + self._key, self._on_stored),
             ]
@@ -72,9 +71,9 @@ class Registration:
         if self._task is not None:
             await end(self._task)
             self._task = None
-        for subscription in self._subscriptions:
-            await unsubscribe(subscription)
-        self._subscriptions.clear()
+        for hearing in self._hearings:
+            await self._link.unsubscribe(hearing)
+        self._hearings.clear()
 
     async def withdraw(self, reason: str | None) -> None:
         """Beat no more and deregister. Where the hub does not answer within a second, it will find out by itself."""

@@ -33,7 +33,7 @@ class Session:
         self._urls = urls
         self._tasks = Tasks()
         own = name if offer is None else subjects.instance_key(name, offer.instance_id or "")
-        self.link = Link(urls, own, self._on_reconnected)
+        self.link = Link(urls, own, self._tasks, self._on_missed)
         self.cache = Cache(self.link, self._tasks)
         self.registration = None if offer is None else Registration(self.link, offer, self._tasks)
 
@@ -79,7 +79,7 @@ class Session:
         with contextlib.suppress(HubError):  # whoever asks for it will be told
             await self.cache.follow(name, timeout)
 
-    def _on_reconnected(self) -> None:
+    def _on_missed(self) -> None:
         self.cache.resync()
         if self.registration is not None:
             self.registration.beat_soon()

@@ -76,6 +76,39 @@ async def test_instances_take_turns(hub: HubProcess, client: Client) -> None:
             await other.discover("sdk-turns", exclude=["i0", "i1", "i2"])
 
 
+async def test_a_cached_discovery_waits_for_nothing(hub: HubProcess, client: Client) -> None:
+    await calls.register(client, "sdk-cached", "cached-1")
+    async with consumer(hub.nats_url) as other:
+        first = await other.discover("sdk-cached")
+        with pytest.raises(StopIteration) as returned:
+            other.discover("sdk-cached").send(None)
+        assert returned.value.value is first
+
+
+async def test_services_that_nobody_asks_for_any_more_are_let_go(
+    hub: HubProcess, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.client.cache.IDLE", 0.1)
+    for name in ("idle", "asked", "followed"):
+        await calls.register(client, f"sdk-{name}", f"{name}-1")
+    async with consumer(hub.nats_url) as other:
+        watch = other.watch("sdk-followed")
+        assert (await anext(watch)).kind == "added"
+        await other.discover("sdk-idle")
+
+        def followed() -> set[str]:
+            return {t.get_name().removeprefix("follow-") for t in asyncio.all_tasks() if "follow-" in t.get_name()}
+
+        assert {"sdk-idle", "sdk-followed"} <= followed()
+
+        async def only_what_is_used_is_followed() -> bool:
+            await other.discover("sdk-asked")
+            return followed() == {"sdk-asked", "sdk-followed"}
+
+        await eventually(only_what_is_used_is_followed, "the idle one is let go")
+        assert (await other.discover("sdk-idle")).instance_id == "idle-1"
+
+
 async def test_filters_and_strategies_choose_as_the_hub_does(hub: HubProcess, client: Client) -> None:
     await calls.register(client, "sdk-choice", "old", version="1.1.0", tags=["blue"], zone="eu", weight=0)
     await calls.register(client, "sdk-choice", "new", version="2.0.0", zone="us", metadata={"capabilities": ["stream"]})
