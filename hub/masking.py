@@ -13,10 +13,12 @@ _SECRET_WORD = re.compile(
     re.IGNORECASE,
 )
 _NAMED = re.compile(
-    r"\b((?:password|passwd|passphrase|pwd|token|secret|sslpassword|api[_-]?key|access[_-]?key)=)[^\s&;,]+",
+    r"""(?<![\w-])([\w-]{0,40}?(?:passwd|password|passphrase|pwd|token|seed|secret|credential|jwt|api_?key)[\w-]{0,20}"""
+    r"""(?:=|["']\s*:\s*)["']?)[^\s"'&;,]+""",
     re.IGNORECASE,
 )
-_BEARER = re.compile(r"\b(bearer|basic) [\w.~+/=-]{8,}", re.IGNORECASE)
+"""`password=...` as in the query of a URL, and `"password": "..."` as in JSON or the text of a mapping."""
+_HEADER = re.compile(r"\b(bearer|authorization: ?\w+) [\w.~+/=-]{8,}", re.IGNORECASE)
 _KEY_OR_JWT = re.compile(r"(?<![\w-])(?:S[ACNOUX][A-Z2-7]{56}(?!\w)|eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?)")
 """An nkey seed (S, kind, 56 characters of base32), or a JSON web token."""
 _RUN = re.compile(r"(\s+|,(?=[a-zA-Z][\w+.-]*://))")
@@ -35,10 +37,10 @@ def mask(text: str) -> str:
     """
     if "://" in text and "@" in text:
         text = "".join(_mask_url(run) for run in _RUN.split(text))
-    if "=" in text:
+    if "=" in text or ":" in text:
         text = _NAMED.sub(rf"\1{MASK}", text)
     if " " in text:
-        text = _BEARER.sub(rf"\1 {MASK}", text)
+        text = _HEADER.sub(rf"\1 {MASK}", text)
     return _KEY_OR_JWT.sub(MASK, text)
 
 

@@ -1,0 +1,96 @@
+"""The configuration of the hub's own nats-server."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import nkeys  # type: ignore[import-untyped]
+
+MAX_PAYLOAD: Final = 1024 * 1024
+ACCOUNT: Final = "HUB"
+SYNC_INTERVAL: Final = "2s"
+"""How long what was written may wait to reach the disk; a killed process loses nothing, only a power failure does.
+
+The server's own two minutes are too long for changes made by operators, and syncing each write makes every registration
+wait for the disk. What a power failure takes of two seconds, services tell again: they beat, and are asked to register.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """An nkey. Its seed stays in this process; the server's configuration holds only the public half."""
+
+    public: str
+    seed: str = field(repr=False)
+
+    @classmethod
+    def fresh(cls) -> Login:
+        """A new one."""
+        seed = nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER)
+        return cls(nkeys.from_seed(seed).public_key.decode(), seed.decode())
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """What the server is told.
+
+    Attributes:
+        folder: Where the server keeps its files.
+        host: Address to listen on.
+        port: Port to listen on; 0 takes any free one.
+        everyone: Who a client without credentials is: a login whose seed nobody keeps.
+        system: The hub's login to the system account.
+    """
+
+    folder: Path
+    host: str
+    port: int
+    everyone: Login
+    system: Login
+
+    @property
+    def ports_dir(self) -> Path:
+        """Where the server writes down on which port it listens, once it does."""
+        return self.folder / "ports"
+
+    @property
+    def server_name(self) -> str:
+        """The same for every start on the same folder."""
+        return "hub-" + hashlib.blake2s(str(self.folder.resolve()).encode(), digest_size=5).hexdigest()
+
+    def render(self) -> str:
+        """The text of the configuration file."""
+        return f"""# Written anew by `hub up` at every start.
+host: {_quoted(self.host)}
+port: {self.port or -1}
+server_name: {_quoted(self.server_name)}
+ports_file_dir: {_quoted(str(self.ports_dir.resolve()))}
+max_payload: {MAX_PAYLOAD}
+jetstream {{
+  store_dir: {_quoted(str(self.folder.resolve()))}
+  sync_interval: {_quoted(SYNC_INTERVAL)}
+}}
+system_account: SYS
+no_auth_user: {self.everyone.public}
+accounts {{
+  {ACCOUNT} {{ jetstream: enabled, users: [{{ nkey: {self.everyone.public} }}] }}
+  SYS {{ users: [{{ nkey: {self.system.public} }}] }}
+}}
+"""
+
+    def write(self) -> Path:
+        """Write it, for the owner's eyes only, and return its path."""
+        path = self.folder / "server.conf"
+        path.unlink(missing_ok=True)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(self.render())
+        return path
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
