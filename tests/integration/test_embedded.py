@@ -66,7 +66,10 @@ class Held(NamedTuple):
 def held(folder: Path, how: str = "whole") -> Iterator[Held]:
     """An embedded server in a process of its own."""
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.integration.embedding", str(folder), how], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "tests.integration.embedding", str(folder), how],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
     ) as process:
         try:
             assert process.stdout is not None
