@@ -72,19 +72,17 @@ async def _serve(
     settings: Settings, stack: AsyncExitStack, *, embedded: bool, say: Callable[[str], None], began: float
 ) -> None:
     """Start everything, say so, and return only by failing."""
-    failures = []
     metrics = Metrics()
+    server: EmbeddedServer | None = None
     if embedded:
         server = await stack.enter_async_context(EmbeddedServer(settings))
-        failures.append(server.wait_failed())
         hub = Hub(settings, [server.url], metrics=metrics, system_url=server.url, system_seed=server.system_seed)
     else:
         hub = Hub(settings, list(settings.nats.url), metrics=metrics, system_url=settings.nats.system_url)
     await stack.enter_async_context(hub)
-    failures.append(hub.wait_failed())
     sidecar = await stack.enter_async_context(Sidecar(hub, host=settings.http.host, port=settings.http.port))
     where = f", data in {settings.data_dir}" if embedded else ""
     say(
         f"Central Hub {__version__} ready: NATS {hub.shown_url}, HTTP {sidecar.url}{where} ({monotonic() - began:.1f} s)"
     )
-    await asyncio.gather(*failures)
+    await asyncio.gather(hub.wait_failed(), *([server.wait_failed()] if server is not None else []))

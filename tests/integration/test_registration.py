@@ -66,8 +66,9 @@ async def test_without_an_id_the_same_address_is_the_same_instance(client: Clien
 
 async def test_a_plain_publish_registers_and_deregisters_too(client: Client) -> None:
     message = {"name": "quiet", "instance_id": "q", "host": "h", "port": 1, "liveness": "permanent"}
+    before = (await discover(client, "quiet"))["revision"]
     await client.publish("hub.register", json.dumps(message).encode())
-    answer = await discover(client, "quiet", min_revision=1, wait=10)
+    answer = await discover(client, "quiet", min_revision=before + 1, wait=10)
     assert [i["instance_id"] for i in answer["instances"]] == ["q"]
     await client.publish("hub.deregister", json.dumps({"name": "quiet", "instance_id": "q"}).encode())
     answer = await discover(client, "quiet", min_revision=answer["revision"] + 1, wait=10)

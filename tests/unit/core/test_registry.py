@@ -32,6 +32,10 @@ def stored(registry: Registry, revision: int, now: float = 0.0, **given: Any) ->
     registry.admitted(admission.record, revision, now)
 
 
+def status(registry: Registry) -> str:
+    return registry.catalog.entries["engine.a1"].instance.status
+
+
 def test_a_new_instance_is_to_be_stored_over_nothing() -> None:
     admission = Registry(0.0).admit(request(), 0.0, wall)
     assert (admission.key, admission.expected, admission.changed, admission.is_new) == ("engine.a1", 0, True, True)
@@ -58,10 +62,10 @@ def test_registering_again_revives_a_critical_instance() -> None:
     stored(registry, 7)
     for tenth in range(70):
         registry.tick(tenth / 10, wall)
-    assert registry.catalog.entries["engine.a1"].instance.status == "critical"
+    assert status(registry) == "critical"
     admission = registry.admit(request(), 7.0, later)
     assert admission.record.status == "passing"
-    assert registry.catalog.entries["engine.a1"].instance.status == "passing"
+    assert status(registry) == "passing"
 
 
 def test_an_instance_id_of_another_service_is_refused_until_it_is_free() -> None:
@@ -121,10 +125,10 @@ def test_a_second_hub_that_learns_the_verdict_agrees() -> None:
         first.tick(tenth / 10, wall)
     [write] = first.writes(10)
     second.learned(write.record, 8, 7.0)
-    assert second.catalog.entries["engine.a1"].instance.status == "critical"
+    assert status(second) == "critical"
     assert second.writes(10) == []
     second.beat("engine.a1", 7.1, wall)
-    assert second.catalog.entries["engine.a1"].instance.status == "passing"
+    assert status(second) == "passing"
 
 
 def test_what_was_deleted_is_forgotten() -> None:
