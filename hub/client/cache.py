@@ -119,9 +119,10 @@ class Cache:
         """Taking a ring away makes the next discovery come through `follow`, which is how use shows at no cost."""
         while True:
             await asyncio.sleep(IDLE)
-            idle = [name for name, f in self._followers.items() if not f.used and not f.watched]
-            for name in idle:
-                await self._followers.pop(name).aclose()
+            for name, follower in list(self._followers.items()):
+                if not follower.used and not follower.watched:
+                    del self._followers[name]
+                    await follower.aclose()
             for follower in self._followers.values():
                 follower.used = False
             self.rings.clear()

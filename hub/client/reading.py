@@ -92,6 +92,8 @@ async def _walk(link: Link, service: str) -> Reading:
                 revision = _collect(message, found)
             if not _more(message):
                 return Reading(revision, found)
+    except (KeyError, ValueError) as error:
+        raise Unavailable(f"registry: answer not understood ({error!r})") from None
     finally:
         await link.unsubscribe(replies)
     raise Unavailable(f"{service}: the registry has no end")

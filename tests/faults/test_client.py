@@ -227,6 +227,17 @@ async def test_a_client_closes_soon_whatever_is_down(nats_server: NatsServer, tm
         await until(lambda: len(asyncio.all_tasks() & tasks) == 1, "nothing is left running")
 
 
+async def test_a_client_closes_soon_while_the_network_stalls(own_hub: HubProcess) -> None:
+    async with Proxy(int(own_hub.nats_url.rsplit(":", 1)[1])) as network:
+        mine = service(network.url, "engine", "e1")
+        await mine.register()
+        await mine.discover("engine")
+        network.stall()
+        async with asyncio.timeout(10):
+            await mine.close()
+        assert not mine.connected
+
+
 async def test_without_the_right_to_read_the_registry_the_hub_is_asked(tmp_path: Path) -> None:
     rights = """
     authorization { users: [
