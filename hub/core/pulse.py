@@ -1,0 +1,165 @@
+"""The state of one instance, and what each thing that happens to it makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import NamedTuple
+
+from hub.core.damping import probation, relapses_now
+from hub.wire.names import CRITICAL, PASSING, SUSPECT, WARNING, Liveness, ReportedStatus, Status
+
+
+class Verdict(NamedTuple):
+    """A decided change of one instance's state.
+
+    Attributes:
+        key: `<service>.<instance>`.
+        status: passing, warning, suspect or critical.
+        reason: A few words for operators; empty when it is passing.
+        relapses: How often it became critical again soon after it had recovered.
+    """
+
+    key: str
+    status: Status
+    reason: str
+    relapses: int
+
+
+@dataclass(slots=True, eq=False)
+class Pulse:
+    """One instance as this hub hears it. All times are monotonic seconds.
+
+    Attributes:
+        status, reason, relapses: What was decided or adopted last; the reason is empty where the store's was adopted.
+        heard: Its last sign of life; when it was learnt, as long as there is none.
+        beats: Whether its silence means anything: it promised to beat, or it has beaten.
+        calm: Whether a beat that says nothing new changes nothing, so that it need not be looked at.
+        suspect: Its connection is gone and it has not beaten since.
+        silent: It is critical by silence, found here or elsewhere, and has not beaten since.
+        silent_since: When that was found.
+        reported, message: What its beats say of it, until they say otherwise or it falls silent.
+        inherited: A stored `warning`, which only the instance can have reported; until a beat makes `reported` known.
+        behaving_since: The first beat of its probation; None outside one.
+        recovered: When it last left critical.
+    """
+
+    key: str
+    kind: Liveness
+    ttl: float
+    deregister_after: float
+    status: Status
+    relapses: int
+    heard: float
+    beats: bool
+    reason: str = ""
+    calm: bool = False
+    suspect: bool = False
+    silent: bool = False
+    silent_since: float = inf
+    reported: ReportedStatus | None = None
+    message: str = ""
+    inherited: ReportedStatus | None = None
+    behaving_since: float | None = None
+    recovered: float = -inf
+
+    @property
+    def is_removable(self) -> bool:
+        """Whether being critical for long enough leads to its removal: by silence, having promised to beat."""
+        return self.silent and self.kind == "heartbeat"
+
+    def configure(self, kind: Liveness, ttl: float, deregister_after: float) -> None:
+        """What it registered with."""
+        if kind != self.kind:
+            self.beats = kind == "heartbeat"
+        self.kind, self.ttl, self.deregister_after = kind, ttl, deregister_after
+
+    def adopt(self, status: Status, relapses: int, now: float) -> None:
+        """The stored state is the truth, until something is heard that says otherwise.
+
+        That an instance is stored as better than critical means that some replica has heard it live, so its silence
+        here begins anew.
+        """
+        if (status, relapses) == (self.status, self.relapses):
+            return
+        if status == CRITICAL and self.status != CRITICAL:
+            self.silent, self.silent_since = True, now
+        elif status != CRITICAL and self.status == CRITICAL:
+            self.heard, self.silent, self.behaving_since = now, False, None
+            if self.reported != CRITICAL:
+                self.recovered = now
+        self.suspect = status == SUSPECT
+        self.inherited = WARNING if status == WARNING else None
+        self.status, self.relapses, self.reason = status, relapses, ""
+
+    def suspend(self) -> None:
+        """Its own connection is gone."""
+        self.suspect, self.calm = True, False
+
+    def hear(self, now: float, status: ReportedStatus | None = None, message: str = "") -> None:
+        """A sign of life."""
+        self.heard = now
+        self.suspect = self.silent = False
+        if status is not None and status != self.reported:
+            self.reported, self.message = status, message
+        if self.reported is not None:
+            self.inherited = None
+
+    def expire(self, now: float) -> None:
+        """It has been silent for too long. What it said before that counts no more."""
+        self.silent, self.silent_since = True, now
+        self.reported = self.inherited = None
+        self.calm = False
+
+    def settle(self, now: float, silence: str = "") -> Verdict | None:
+        """Decide its state anew. Returns the change; None where there is none.
+
+        Args:
+            now: The time.
+            silence: What to tell operators of its silence, where that has just been found.
+        """
+        target, reason = self._judge(silence)
+        relapses = self.relapses
+        if target == CRITICAL != self.status:
+            relapses = relapses_now(relapses, self.recovered, now)
+        elif target != CRITICAL == self.status:
+            self.recovered = now
+        self.calm = self.beats and not self._is_pending
+        same = target == self.status and (target != CRITICAL or reason == self.reason)
+        if same and relapses == self.relapses:
+            return None
+        self.status, self.reason, self.relapses = target, reason, relapses
+        return Verdict(self.key, target, reason, relapses)
+
+    @property
+    def _is_pending(self) -> bool:
+        """Whether its next beat may change its state, even if it says nothing new."""
+        if self.silent or self.suspect or self.behaving_since is not None:
+            return True
+        return self.inherited is not None and self.reported is not None
+
+    def forgive(self) -> Verdict | None:
+        """It has been well for long enough that its relapses are forgotten."""
+        if self.status == CRITICAL or self.relapses == 0:
+            return None
+        self.relapses = 0
+        return Verdict(self.key, self.status, self.reason, 0)
+
+    def _judge(self, silence: str) -> tuple[Status, str]:
+        if self.silent or self.reported == CRITICAL:
+            self.behaving_since = None
+            return CRITICAL, (silence or self.reason) if self.silent else self._told()
+        if self.status == CRITICAL:
+            due = probation(self.relapses)
+            if self.behaving_since is None:
+                self.behaving_since = self.heard
+            if self.heard < self.behaving_since + due:
+                return CRITICAL, f"flapping: passing again after {due:g} s of good behaviour"
+            self.behaving_since = None
+        if self.suspect:
+            return SUSPECT, "connection lost"
+        said = self.inherited or self.reported or PASSING
+        return said, "" if said == PASSING else self._told()
+
+    def _told(self) -> str:
+        return f"reported by the service: {self.message}" if self.message else "reported by the service"
