@@ -57,6 +57,7 @@ class Follower:
         self._wanted = asyncio.Event()
         self._loaded = asyncio.Event()
         self._failure: HubError | None = None
+        self._doubt = True
         self._confirmed = 0.0
         self._task = tasks.spawn(self._follow(), f"follow-{service}")
 
@@ -73,7 +74,7 @@ class Follower:
     @property
     def stale(self) -> bool:
         """Whether changes may be missing without our knowing."""
-        return not self._link.connected or self._failure is not None
+        return self._doubt or not self._link.connected
 
     async def loaded(self, timeout: float) -> None:
         """Return once there is something to answer from.
@@ -91,7 +92,8 @@ class Follower:
             raise Unavailable(f"{self._service}: not known yet, and nobody could be asked{cause}") from None
 
     def resync(self) -> None:
-        """Read the service anew, soon."""
+        """Read the service anew, soon: something may have been missed."""
+        self._doubt = True
         self._wanted.set()
 
     def watch(self) -> Watch:
@@ -120,7 +122,7 @@ class Follower:
                 wait = backoff(failures)
                 if self._failure is None and self._link.connected:
                     log.warning("%s: not read, answering from what is known (%s)", self._service, error.message)
-                self._failure = error
+                self._failure, self._doubt = error, True
             else:
                 failures, readings = 0, readings + 1
                 wait = TRUST if self.replica.on_trust else SETTLING if readings == 1 else PERIOD
@@ -148,7 +150,7 @@ class Follower:
         finally:
             self.replica.abandon()
         self._confirmed = began
-        self._failure = None
+        self._failure, self._doubt = None, self._wanted.is_set()
         self._loaded.set()
 
     async def _newest(self, deltas: Hearing) -> tuple[float, Reading]:

@@ -18,7 +18,7 @@ class Instances:
         degraded: Only instances not known to be well were left.
         revision: The registry's revision that this is as new as.
         age: Seconds since the cache was last known to be complete; while all is well, less than about 30.
-        stale: NATS is away, or the registry could not be read when it last had to be: this may be out of date.
+        stale: NATS is away, or something may have been missed and could not be read yet: this may be out of date.
     """
 
     name: str
