@@ -29,10 +29,10 @@ def contract(action: Literal["write", "check"] | None, root: Path) -> None:
 
     The truth is the code (hub/wire); these files tell it to other languages.
     """
-    from hub.contract import check, write
-
     if action is None:
         raise click.UsageError("Say --write or --check.")
+    from hub.contract import check, write
+
     if action == "write":
         write(root)
         click.echo(f"wrote the contract below {root.resolve()}")
