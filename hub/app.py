@@ -166,10 +166,7 @@ class Hub:
         settings = self._settings
         self._client = await self._connect()
         requester = await self._stack.enter_async_context(Requester(self._client))
-        events = replace(streams.EVENTS, replicas=self._replicas())
-        for spec in (streams.REGISTRY, streams.DESIRED, streams.LEADER):
-            await streams.ensure(requester, self._spec(spec))
-        await streams.ensure(requester, events)
+        self._replicas = await self._ensure_streams(requester)
         max_bytes = self._client.max_payload - _ENVELOPE_BYTES
         self.registry = Registry(
             self._clock.now(),
@@ -178,10 +175,15 @@ class Hub:
             default_deregister_after=settings.registry.default_deregister_after,
         )
         answers = Answers(self.registry.catalog, max_bytes=max_bytes, random=Random())
-        bucket = JetStreamBucket(self._client, requester, self._spec(streams.REGISTRY))
-        desired = JetStreamBucket(self._client, requester, self._spec(streams.DESIRED))
-        leader = JetStreamBucket(self._client, requester, self._spec(streams.LEADER))
-        self._events = await self._stack.enter_async_context(EventLog(self._client, requester, events))
+        registry_spec, desired_spec, leader_spec = (
+            replace(spec, replicas=self._replicas) for spec in (streams.REGISTRY, streams.DESIRED, streams.LEADER)
+        )
+        bucket = JetStreamBucket(self._client, requester, registry_spec)
+        desired = JetStreamBucket(self._client, requester, desired_spec)
+        leader = JetStreamBucket(self._client, requester, leader_spec)
+        self._events = await self._stack.enter_async_context(
+            EventLog(self._client, requester, replace(streams.EVENTS, replicas=self._replicas))
+        )
         self._lease = LeaderLease(leader, self.hub_id, self._lease_ttl(), on_gained=self._on_gained)
         self._sweep = Sweep(
             self._client, self.registry, answers, bucket, self._events, self._clock, self.metrics, self._lease
@@ -257,7 +259,7 @@ class Hub:
         if (version.major, version.minor) < OLDEST_SERVER:
             wanted = ".".join(map(str, OLDEST_SERVER))
             raise StartupError(
-                f"NATS at {without_password(self._urls[0])} is version {version.major}.{version.minor}.{version.patch}; "
+                f"NATS at {without_password(self._urls[0])} is {version.major}.{version.minor}.{version.patch}; "
                 f"Central Hub needs {wanted} or newer: upgrade nats-server, or let `hub up` run its own"
             )
         return client
@@ -281,17 +283,28 @@ class Hub:
         connections = Connections(client, requester, self.registry, self._clock)
         await connections.start()
 
-    def _spec(self, spec: streams.BucketSpec) -> streams.BucketSpec:
-        return replace(spec, replicas=self._replicas())
+    async def _ensure_streams(self, requester: Requester) -> int:
+        """Bring the streams into being; returns how many servers hold each."""
+        chosen = self._settings.nats.replicas
+        replicas = chosen or min(3, len(self._client.servers))
+        try:
+            await self._ensure_replicated(requester, replicas)
+        except StartupError as error:
+            if chosen or replicas == 1:
+                raise
+            log.warning("streams cannot be replicated yet; one server holds them", reason=error.message)
+            replicas = 1
+            await self._ensure_replicated(requester, replicas)
+        return replicas
 
-    def _replicas(self) -> int:
-        """As many servers as asked for; else three where the cluster has them."""
-        return self._settings.nats.replicas or min(3, 1 + len(self._client.discovered_servers))
+    async def _ensure_replicated(self, requester: Requester, replicas: int) -> None:
+        for spec in (streams.REGISTRY, streams.DESIRED, streams.LEADER, streams.EVENTS):
+            await streams.ensure(requester, replace(spec, replicas=replicas))
 
     def _lease_ttl(self) -> float:
         if self._settings.leader.ttl:
             return self._settings.leader.ttl
-        return _LEASE_IN_CLUSTER if self._client.discovered_servers else _LEASE_ALONE
+        return _LEASE_IN_CLUSTER if len(self._client.servers) > 1 else _LEASE_ALONE
 
     async def _answer(self, subject: str, respond: Respond) -> None:
         endpoint = Endpoint(

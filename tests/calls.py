@@ -12,7 +12,7 @@ from nats.aio.client import Client
 
 
 @asynccontextmanager
-async def connected(url: str, **options: Any) -> AsyncIterator[Client]:
+async def connected(url: str | list[str], **options: Any) -> AsyncIterator[Client]:
     """A connection that is closed in the end."""
     client = await nats.connect(url, **options)
     try:

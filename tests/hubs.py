@@ -35,14 +35,23 @@ class HubProcess:
         folder: Where its data and its log go.
         nats_url: The NATS to serve on; None runs its own.
         arguments: More arguments for the command.
+        variables: Environment variables for it.
     """
 
-    def __init__(self, folder: Path, *, nats_url: str | None = None, arguments: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        nats_url: str | None = None,
+        arguments: tuple[str, ...] = (),
+        variables: dict[str, str] | None = None,
+    ) -> None:
         self.folder = folder
         self.data_dir = folder / "data"
         self.log = folder / "hub.log"
         self._own_nats = nats_url is None
         self._arguments = arguments
+        self._variables = variables or {}
         self._process: subprocess.Popen[bytes] | None = None
         self.nats_url = nats_url or ""
         self.http_url = ""
@@ -71,7 +80,7 @@ class HubProcess:
                 [hub_command(), *self._command()],
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=environment(),
+                env=environment(**self._variables),
                 cwd=self.folder,
                 start_new_session=True,
             )

@@ -1,6 +1,6 @@
 """A service instance as another language would write it: plain NATS and JSON, in a process of its own.
 
-Usage: python -m tests.instance NATS_URL SERVICE INSTANCE_ID [REGISTER_FIELDS_AS_JSON]
+Usage: python -m tests.instance NATS_URL[,NATS_URL…] SERVICE INSTANCE_ID [REGISTER_FIELDS_AS_JSON]
 It registers, prints "registered", beats, and registers again when asked to. SIGTERM deregisters it.
 """
 
@@ -25,7 +25,11 @@ _ROOT = Path(__file__).parent.parent
 async def main(url: str, service: str, instance_id: str, fields: dict[str, Any]) -> None:
     """Be the instance until SIGTERM."""
     client = await nats.connect(
-        url, name=f"{service}.{instance_id}", max_reconnect_attempts=-1, reconnect_time_wait=1, ping_interval=2
+        url.split(","),
+        name=f"{service}.{instance_id}",
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=1,
+        ping_interval=2,
     )
     message = {"name": service, "instance_id": instance_id, "host": "127.0.0.1", "port": 1, **fields}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -32,11 +33,24 @@ def nats_server_binary() -> str:
     return found
 
 
+_BELOW_EPHEMERAL = range(10_000, 32_000)
+"""Ports that the system hands to nobody by itself: one found free here is not taken by some client a moment later."""
+_handed_out: set[int] = set()
+
+
 def free_port() -> int:
-    """A port that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """A port that nobody listens on, and that this process has handed out to nobody else."""
+    while True:
+        port = random.choice(_BELOW_EPHEMERAL)
+        if port in _handed_out:
+            continue
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue  # taken
+        _handed_out.add(port)
         return port
 
 

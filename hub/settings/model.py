@@ -35,7 +35,7 @@ class Nats(_Section, frozen=True, kw_only=True):
     url: Annotated[tuple[NatsUrl, ...], Meta(min_length=1)] = ("nats://127.0.0.1:4222",)
     system_url: NatsUrl | None = None
     credentials: Text | None = None
-    replicas: Annotated[int, Meta(ge=0, le=5)] = 1
+    replicas: Annotated[int, Meta(ge=0, le=5)] = 0
     host: Text = "127.0.0.1"
     port: Port = 4222
     server: Text | None = None
