@@ -82,7 +82,6 @@ async def _serve(
     await stack.enter_async_context(hub)
     sidecar = await stack.enter_async_context(Sidecar(hub, host=settings.http.host, port=settings.http.port))
     where = f", data in {settings.data_dir}" if embedded else ""
-    say(
-        f"Central Hub {__version__} ready: NATS {hub.shown_url}, HTTP {sidecar.url}{where} ({monotonic() - began:.1f} s)"
-    )
+    took = f"{monotonic() - began:.1f} s"
+    say(f"Central Hub {__version__} ready: NATS {hub.shown_url}, HTTP {sidecar.url}{where} ({took})")
     await asyncio.gather(hub.wait_failed(), *([server.wait_failed()] if server is not None else []))

@@ -31,8 +31,8 @@ def serve(
 ) -> None:
     """Run a hub on a NATS that is there already: for production.
 
-    Any number of hubs may serve side by side on one NATS: each answers every request, and one of them at a time keeps the
-    registry. Prints one line when it is ready; a signal ends it once the requests in flight are answered.
+    Any number of hubs may serve side by side on one NATS: each answers every request, and one of them at a time keeps
+    the registry. Prints one line when it is ready; a signal ends it once the requests in flight are answered.
     """
     settings = settings_from(
         config,

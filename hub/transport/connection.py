@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -60,7 +61,7 @@ async def connect(
     Once connected, the client reconnects for ever; `notices` tell its owner of every loss and return.
 
     Raises:
-        Unavailable: no server took the connection in time; the message names the servers (without passwords) and the cause.
+        Unavailable: no server took the connection in time; the message names the servers and the cause.
     """
     servers = [urls] if isinstance(urls, str) else list(urls)
     told = notices or Notices()
@@ -89,6 +90,9 @@ async def connect(
                 nkeys_seed_str=login.nkey_seed,
                 user_credentials=login.credentials_file,
             )
+    except asyncio.CancelledError:
+        await _abandon(client)
+        raise
     except (TimeoutError, OSError, nats.errors.Error) as error:
         cause = last[0] if last and isinstance(error, TimeoutError) else error
         await _abandon(client)
@@ -98,11 +102,9 @@ async def connect(
 
 
 async def _abandon(client: Client) -> None:
-    try:
+    with contextlib.suppress(TimeoutError, OSError, nats.errors.Error):  # it never was connected: nothing to lose
         async with asyncio.timeout(1):
             await client.close()
-    except (TimeoutError, OSError, nats.errors.Error):
-        pass  # it never was connected; there is nothing to lose
 
 
 def describe(error: BaseException) -> str:

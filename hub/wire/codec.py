@@ -111,7 +111,11 @@ def _expected(kind: inspect.Type, steps: list[str]) -> str | None:
     if isinstance(kind, inspect.FloatType):
         return _numbers("a number", kind)
     if isinstance(kind, inspect.StrType):
-        return "a string" if kind.max_length is None else f"a string of {kind.min_length or 0}..{kind.max_length} characters"
+        return (
+            "a string"
+            if kind.max_length is None
+            else f"a string of {kind.min_length or 0}..{kind.max_length} characters"
+        )
     if isinstance(kind, inspect.VarTupleType):
         return "a list" if kind.max_length is None else f"a list of at most {kind.max_length}"
     if isinstance(kind, inspect.DictType):
@@ -131,7 +135,7 @@ def _expected_inside(kind: inspect.Type, steps: list[str]) -> str | None:
 def _numbers(what: str, kind: inspect.IntType | inspect.FloatType) -> str:
     low, high = kind.ge, kind.le
     if low is not None and high is not None:
-        return f"{low:g}..{high:g}" if isinstance(kind, inspect.FloatType) else f"{low}..{high}"
+        return f"{low:.15g}..{high:.15g}" if isinstance(kind, inspect.FloatType) else f"{low}..{high}"
     if low is not None:
-        return f"{what} of at least {low:g}"
+        return f"{what} of at least {low:.15g}"
     return what

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from hub.wire.names import ServiceName, Status, Strategy, Tag, Zone
+from hub.wire.names import ServiceNameOrEmpty, Status, Strategy, Tag, Zone
 
 MAX_WAIT = 60.0
 
@@ -16,11 +16,11 @@ class Discover(Struct, frozen=True, kw_only=True):
     """Which instances are wanted, and how to choose among them.
 
     With the strategy `all`, `limit` 0 means everyone, sorted by instance id. The other strategies pick: `limit` 0
-    means one. A default `status` of `passing` answers with passing instances; when there are none, with warning ones, then
-    with suspect ones, and says `degraded`. Any other status is matched exactly; `any` matches all.
+    means one. The default `status` of `passing` answers with passing instances; when there are none, with warning ones,
+    then with suspect ones, and says `degraded`. Any other status is matched exactly; `any` matches all.
     """
 
-    name: ServiceName | Literal[""] = ""
+    name: ServiceNameOrEmpty = ""
     tags: Annotated[tuple[Tag, ...], Meta(max_length=16)] = ()
     capabilities: Annotated[tuple[Tag, ...], Meta(max_length=16)] = ()
     version: Annotated[str, Meta(max_length=256)] = ""
@@ -56,8 +56,8 @@ class Instance(Struct, frozen=True, kw_only=True):
 class Discovered(Struct, frozen=True, kw_only=True, omit_defaults=False):
     """The instances that match, as of `revision`.
 
-    `degraded` says that the hub could not answer with instances known to be well. `next` is there when the list was cut:
-    ask again with `after` set to it. A `revision` lower than one seen before means: start again.
+    `degraded` says that the hub could not answer with instances known to be well. `next` is there when the list was
+    cut: ask again with `after` set to it. A `revision` lower than one seen before means: start again.
     """
 
     name: str

@@ -21,6 +21,14 @@ ServiceName = Annotated[
         extra={"expected": "a DNS label: 1..63 of a-z, 0-9 and inner '-'"},
     ),
 ]
+ServiceNameOrEmpty = Annotated[
+    str,
+    Meta(
+        pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?\Z",
+        description="A DNS label, or empty where no service in particular is meant",
+        extra={"expected": "a DNS label: 1..63 of a-z, 0-9 and inner '-', or ''"},
+    ),
+]
 InstanceId = Annotated[
     str,
     Meta(
@@ -40,7 +48,8 @@ Host = Annotated[
 ]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Protocol = Annotated[
-    str, Meta(pattern=r"^[a-z][a-z0-9+.-]{0,31}\Z", extra={"expected": "a URL scheme such as 'http' or 'grpc'"})
+    str,
+    Meta(pattern=r"^[a-z][a-z0-9+.-]{0,31}\Z", extra={"expected": "a URL scheme such as 'http' or 'grpc'"}),
 ]
 Tag = Annotated[str, Meta(min_length=1, max_length=64)]
 Version = Annotated[str, Meta(max_length=64)]

@@ -47,3 +47,5 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
     relapses: int = 0
     """How often it went critical again soon after it had recovered (see flap damping)."""
+    desired: Desired | None = None
+    """A copy of what operators want, for readers of this record; the original outlives the registration."""

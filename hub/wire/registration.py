@@ -50,8 +50,10 @@ class Register(Struct, frozen=True, kw_only=True):
     weight: Weight = 100
     depends_on: Annotated[tuple[ServiceName, ...], Meta(max_length=64)] = ()
     liveness: Liveness = "heartbeat"
-    ttl: Ttl = DEFAULT_TTL
-    deregister_after: Annotated[float, Meta(ge=1, le=2_592_000.0)] = DEFAULT_DEREGISTER_AFTER
+    ttl: Ttl | None = None
+    """Seconds without a beat until it is critical; the hub's default (6) where none is given."""
+    deregister_after: Annotated[float, Meta(ge=1, le=2_592_000.0)] | None = None
+    """Seconds it stays critical until it is removed; the hub's default (60) where none is given."""
     checks: Annotated[tuple[dict[str, Any], ...], Meta(max_length=16)] = ()
     include: tuple[Literal["config", "dependencies"], ...] = ()
     """What the reply should carry besides, so that a service boots in one round trip."""
