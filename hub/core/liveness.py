@@ -99,8 +99,6 @@ class Liveness:
             pulse.configure(kind, ttl, deregister_after)
         pulse.adopt(status, relapses, now)
         pulse.calm = False
-        if relapses and status != CRITICAL and pulse.recovered + MEMORY <= now:
-            pulse.recovered = now  # unknown how long ago; its quiet time starts here
         if beat:
             pulse.hear(now)
         self._unsettled[key] = None

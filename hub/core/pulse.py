@@ -88,6 +88,8 @@ class Pulse:
             self.heard, self.silent, self.behaving_since = now, False, None
             if self.reported != CRITICAL:
                 self.recovered = now
+        if relapses > self.relapses and status != CRITICAL:
+            self.recovered = now  # unknown how long ago; its quiet time begins here
         self.suspect = status == SUSPECT
         self.inherited = WARNING if status == WARNING else None
         self.status, self.relapses, self.reason = status, relapses, ""
