@@ -45,7 +45,7 @@ async def test_closing_deregisters(hub: HubProcess, client: Client) -> None:
     async with consumer(hub.nats_url) as other:
         mine = service(hub.nats_url, "sdk-closing", "a")
         await mine.register()
-        assert await known(other, "sdk-closing") == ["a"]
+        assert (await other.discover("sdk-closing")).instance_id == "a"
         await mine.close()
         await mine.close()
         assert not mine.registered
