@@ -1,0 +1,177 @@
+"""The AsyncAPI 3.0 document: the contract as the hub, which receives requests and sends news, takes part in it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from msgspec import Struct
+
+from hub.contract.schemas import DIALECT, portable_pattern
+from hub.wire import fault
+from hub.wire.channels import CHANNELS, CONTRACT_VERSION, HUB, MESSAGES, PARAMETERS, Channel, message_name
+from hub.wire.fault import ErrorReply
+from hub.wire.record import Record
+
+Node = dict[str, Any]
+
+_SCHEMA_FORMAT: Final = "application/schema+json;version=draft-2020-12"
+_ABOUT: Final = (
+    "Services register, find each other, beat and leave. The hub coordinates and never proxies. Operations are told "
+    "from the hub's side: it receives requests and sends news. `x-publish` and `x-subscribe` say which roles may do "
+    "what. Rendered from hub/wire by `hub contract --write`."
+)
+_EMPTY: Final = "empty"
+_REMOVED: Final = "record-removed"
+_PLAIN_HEADERS: Final = {
+    "Nats-Sequence": "The revision of this change: an integer.",
+    "Nats-Last-Sequence": "The revision of the change to the same instance before it; 0 where there was none.",
+    "Nats-Subject": "The key that was written: $KV.hub-registry.<service>.<instance>.",
+    "Nats-Stream": "The stream that it was written to: KV_hub-registry.",
+}
+_REMOVAL_HEADERS: Final = {
+    "KV-Operation": "DEL or PURGE: the instance was taken out.",
+    "Nats-Marker-Reason": "Why NATS itself took it out, in place of KV-Operation.",
+}
+_ERROR_HEADERS: Final = {
+    fault.CODE_HEADER: "HTTP-like number of the error.",
+    fault.TEXT_HEADER: "The error's message on one line.",
+}
+
+
+def document() -> Node:
+    """The whole document."""
+    channels: Node = {}
+    operations: Node = {}
+    for channel in CHANNELS:
+        channels[channel.name] = _channel(channel)
+        operations[channel.name] = _operation(channel)
+        if channel.reply is not None:
+            channels[_reply_name(channel)] = _reply_channel(channel, channel.reply)
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Central Hub",
+            "version": CONTRACT_VERSION,
+            "description": _ABOUT,
+            "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
+        },
+        "defaultContentType": "application/json",
+        "servers": {
+            "local": {
+                "host": "127.0.0.1:4222",
+                "protocol": "nats",
+                "description": "The NATS server of `hub up`. JSON in UTF-8, at most 64 KiB a message.",
+            }
+        },
+        "channels": channels,
+        "operations": operations,
+        "components": {"messages": {**_messages(), **_wordless()}, "parameters": _parameters()},
+    }
+
+
+def _channel(channel: Channel) -> Node:
+    names = [message_name(channel.payload) if channel.payload else _EMPTY]
+    if channel.payload is Record:
+        names.append(_REMOVED)
+    node: Node = {
+        "address": channel.address,
+        "description": channel.description,
+        "messages": {name: _ref("components", "messages", name) for name in names},
+    }
+    if channel.parameters:
+        node["parameters"] = {name: _ref("components", "parameters", name) for name in channel.parameters}
+    return {
+        **node,
+        "x-kind": channel.kind,
+        "x-pattern": channel.pattern(),
+        "x-publish": list(channel.publishers),
+        "x-subscribe": list(channel.subscribers),
+    }
+
+
+def _reply_channel(channel: Channel, reply: type[Struct]) -> Node:
+    names = (message_name(reply), message_name(ErrorReply))
+    return {
+        "address": None,
+        "description": f"Replies to {channel.address}, on the inbox that the request names.",
+        "messages": {name: _ref("components", "messages", name) for name in names},
+    }
+
+
+def _operation(channel: Channel) -> Node:
+    node: Node = {
+        "action": "receive" if HUB in channel.subscribers else "send",
+        "channel": _ref("channels", channel.name),
+        "summary": channel.description,
+    }
+    if channel.queue:
+        node["bindings"] = {"nats": {"queue": channel.queue, "bindingVersion": "0.1.0"}}
+    if channel.reply:
+        node["reply"] = {
+            "address": {
+                "location": "$message.header#/reply-to",
+                "description": "The reply subject of the NATS message, which has to be an inbox of the caller.",
+            },
+            "channel": _ref("channels", _reply_name(channel)),
+        }
+    return node
+
+
+def _reply_name(channel: Channel) -> str:
+    return f"{channel.name}-reply"
+
+
+def _messages() -> Node:
+    """The messages that have a schema."""
+    headers = {Record: _PLAIN_HEADERS, ErrorReply: _ERROR_HEADERS}
+    nodes: Node = {}
+    for name, kind in MESSAGES.items():
+        nodes[name] = {
+            "name": name,
+            "title": kind.__name__,
+            "summary": " ".join((kind.__doc__ or "").split("\n\n")[0].split()),
+            "contentType": "application/json",
+            "payload": {"schemaFormat": _SCHEMA_FORMAT, "schema": {"$ref": f"../schemas/v1/{name}.json"}},
+        }
+        if kind in headers:
+            nodes[name]["headers"] = _headers(headers[kind])
+    return nodes
+
+
+def _wordless() -> Node:
+    """The messages without a payload."""
+    return {
+        _EMPTY: {"name": _EMPTY, "title": "Empty", "summary": "No bytes: the subject says it all."},
+        _REMOVED: {
+            "name": _REMOVED,
+            "title": "RecordRemoved",
+            "summary": "No bytes: the instance is gone. One of KV-Operation and Nats-Marker-Reason is there.",
+            "headers": _headers({**_PLAIN_HEADERS, **_REMOVAL_HEADERS}, required=tuple(_PLAIN_HEADERS)),
+        },
+    }
+
+
+def _headers(told: dict[str, str], *, required: tuple[str, ...] | None = None) -> Node:
+    """Headers and what they say; all required unless `required` names those that are."""
+    return {
+        "schemaFormat": _SCHEMA_FORMAT,
+        "schema": {
+            "$schema": DIALECT,
+            "type": "object",
+            "properties": {name: {"type": "string", "description": text} for name, text in told.items()},
+            "required": list(told if required is None else required),
+        },
+    }
+
+
+def _parameters() -> Node:
+    nodes: Node = {}
+    for name, parameter in PARAMETERS.items():
+        nodes[name] = {"description": parameter.description, "x-pattern": portable_pattern(parameter.pattern)}
+        if parameter.values:
+            nodes[name]["enum"] = list(parameter.values)
+    return nodes
+
+
+def _ref(*path: str) -> Node:
+    return {"$ref": "#/" + "/".join(path)}

@@ -1,0 +1,212 @@
+"""The subjects of the contract in one table: who speaks on each, who listens, and what is said.
+
+AsyncAPI, the tables of subjects/ and the server's permissions are all made from it.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, get_args
+
+from msgspec import Struct
+
+from hub.wire import subjects
+from hub.wire.discovery import Discover, Discovered, ServiceList, Services
+from hub.wire.event import CloudEvent, EventType
+from hub.wire.fault import ErrorReply
+from hub.wire.health import HealthReport
+from hub.wire.names import INSTANCE_PATTERN, SERVICE_PATTERN
+from hub.wire.record import Record
+from hub.wire.registration import Deregister, Deregistered, Heartbeat, Register, Registered
+
+CONTRACT_VERSION: Final = "v1"
+"""The version of the wire contract; the distribution has its own."""
+
+Role = Literal["service", "operator", "reader", "hub"]
+"""Who takes part: a registered service, an operator, somebody who only looks, the hub itself."""
+
+Kind = Literal["request", "request or publish", "publish", "republish", "stream"]
+"""How a subject is used. A request is answered; what is published is not; `republish` is published by the NATS server
+for every change stored in a bucket; `stream` is published into a JetStream stream."""
+
+SERVICE: Final = "service"
+OPERATOR: Final = "operator"
+READER: Final = "reader"
+HUB: Final = "hub"
+
+
+class Parameter(Struct, frozen=True, kw_only=True):
+    """What may stand in one place of an address.
+
+    Whatever matches `pattern`, and of that only `values` if there are any. A place holds one token of the subject,
+    unless `tokens` says more.
+    """
+
+    description: str
+    pattern: str
+    values: tuple[str, ...] = ()
+    tokens: int = 1
+
+
+class Channel(Struct, frozen=True, kw_only=True):
+    """One subject, or one family of subjects that differ in their parameters.
+
+    `payload` is None where an empty message says it all. `queue` is the queue group of the subscribers; None where
+    each of them hears everything.
+    """
+
+    name: str
+    address: str
+    kind: Kind
+    publishers: tuple[Role, ...]
+    subscribers: tuple[Role, ...]
+    payload: type[Struct] | None
+    description: str
+    reply: type[Struct] | None = None
+    queue: str | None = None
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of the places in the address, in their order."""
+        return tuple(token[1:-1] for token in self.address.split(".") if token.startswith("{"))
+
+    def pattern(self) -> str:
+        """The NATS subject, with wildcards, that covers the family."""
+        tokens = self.address.split(".")
+        for place, token in enumerate(tokens):
+            if token.startswith("{"):
+                tokens[place] = "*" if PARAMETERS[token[1:-1]].tokens == 1 else ">"
+        return ".".join(tokens)
+
+
+PARAMETERS: Final[dict[str, Parameter]] = {
+    "service": Parameter(description="Name of the service: a DNS label.", pattern=SERVICE_PATTERN),
+    "instance": Parameter(description="Id of the instance: 1..64 of A-Z, a-z, 0-9, _ and -.", pattern=INSTANCE_PATTERN),
+    "component": Parameter(
+        description="Name of a service, or of a part of the hub itself: "
+        + ", ".join(sorted(subjects.RESERVED_NAMES))
+        + f", {subjects.RESERVED_PREFIX}<name>.",
+        pattern=SERVICE_PATTERN,
+    ),
+    "type": Parameter(
+        description="Type of the event, two tokens of the subject.",
+        pattern=r"^[a-z]+\.[a-z]+\Z",
+        values=get_args(EventType),
+        tokens=2,
+    ),
+}
+"""The places of all addresses."""
+
+MESSAGES: Final[dict[str, type[Struct]]] = {
+    "register": Register,
+    "registered": Registered,
+    "deregister": Deregister,
+    "deregistered": Deregistered,
+    "heartbeat": Heartbeat,
+    "discover": Discover,
+    "discovered": Discovered,
+    "services": Services,
+    "service-list": ServiceList,
+    "health": HealthReport,
+    "record": Record,
+    "event": CloudEvent,
+    "error": ErrorReply,
+}
+"""Every message of the contract, by the name of its schema. `error` is the reply to any request that is refused."""
+
+CHANNELS: Final[tuple[Channel, ...]] = (
+    Channel(
+        name="register",
+        address=subjects.REGISTER,
+        kind="request or publish",
+        publishers=(SERVICE, OPERATOR),
+        subscribers=(HUB,),
+        queue=subjects.QUEUE_GROUP,
+        payload=Register,
+        reply=Registered,
+        description="Registers one instance, or updates it; answered when it is stored.",
+    ),
+    Channel(
+        name="deregister",
+        address=subjects.DEREGISTER,
+        kind="request or publish",
+        publishers=(SERVICE, OPERATOR),
+        subscribers=(HUB,),
+        queue=subjects.QUEUE_GROUP,
+        payload=Deregister,
+        reply=Deregistered,
+        description="Takes one instance out; answered when it is gone.",
+    ),
+    Channel(
+        name="heartbeat",
+        address=subjects.HEARTBEAT_PREFIX + "{service}.{instance}",
+        kind="publish",
+        publishers=(SERVICE,),
+        subscribers=(HUB,),
+        payload=Heartbeat,
+        description="One beat of one instance, heard by every replica of the hub; empty, or with news of itself.",
+    ),
+    Channel(
+        name="reregister",
+        address=subjects.REREGISTER_PREFIX + "{service}.{instance}",
+        kind="publish",
+        publishers=(HUB,),
+        subscribers=(SERVICE,),
+        payload=None,
+        description="Asks an instance that beats and is not known to register again; empty.",
+    ),
+    Channel(
+        name="discover",
+        address=subjects.DISCOVER,
+        kind="request",
+        publishers=(SERVICE, OPERATOR, READER),
+        subscribers=(HUB,),
+        queue=subjects.QUEUE_GROUP,
+        payload=Discover,
+        reply=Discovered,
+        description="Where is a service? Answered with instances, chosen as asked; may wait for a revision.",
+    ),
+    Channel(
+        name="services",
+        address=subjects.SERVICES,
+        kind="request",
+        publishers=(SERVICE, OPERATOR, READER),
+        subscribers=(HUB,),
+        queue=subjects.QUEUE_GROUP,
+        payload=Services,
+        reply=ServiceList,
+        description="Which services are there, with how many instances, and how are they?",
+    ),
+    Channel(
+        name="health",
+        address=subjects.HEALTH_PREFIX + "{component}",
+        kind="publish",
+        publishers=(HUB,),
+        subscribers=(SERVICE, OPERATOR, READER),
+        payload=HealthReport,
+        description="How a service is, or a part of the hub: on every change, and every 10 s.",
+    ),
+    Channel(
+        name="registry-delta",
+        address=subjects.REGISTRY_DELTA_PREFIX + "{service}.{instance}",
+        kind="republish",
+        publishers=(HUB,),
+        subscribers=(SERVICE, OPERATOR, READER),
+        payload=Record,
+        description="Every stored change of one instance; its revision and the one before it are in the headers.",
+    ),
+    Channel(
+        name="events",
+        address=subjects.EVENTS_PREFIX + "{type}",
+        kind="stream",
+        publishers=(HUB,),
+        subscribers=(SERVICE, OPERATOR, READER),
+        payload=CloudEvent,
+        description=f"What happened, as CloudEvents 1.0, kept in the stream {subjects.EVENTS_STREAM}.",
+    ),
+)
+"""Every subject of the contract, in the order in which a service meets them."""
+
+
+def message_name(kind: type[Struct]) -> str:
+    """The name of the schema of a kind of message."""
+    return next(name for name, struct in MESSAGES.items() if struct is kind)

@@ -1,0 +1,86 @@
+"""The one table of subjects: complete, consistent, and the same as what the code uses."""
+
+from __future__ import annotations
+
+import re
+from typing import get_args
+
+import pytest
+
+from hub.wire import subjects
+from hub.wire.channels import CHANNELS, HUB, MESSAGES, PARAMETERS, Channel, Role, message_name
+from hub.wire.event import EventType
+from hub.wire.fault import ErrorReply
+
+_SUBJECTS = {
+    name: value
+    for name, value in vars(subjects).items()
+    if name.isupper() and isinstance(value, str) and value.startswith("hub.")
+}
+each_channel = pytest.mark.parametrize("channel", CHANNELS, ids=lambda channel: channel.name)
+
+
+@pytest.mark.parametrize("subject", _SUBJECTS.values(), ids=_SUBJECTS.keys())
+def test_every_subject_that_the_code_names_is_in_the_table(subject: str) -> None:
+    if subject.endswith("."):
+        assert any(channel.address.startswith(subject + "{") for channel in CHANNELS)
+    else:
+        assert subject in [channel.pattern() for channel in CHANNELS]
+
+
+def test_no_two_rows_share_a_name_or_a_pattern() -> None:
+    assert len({channel.name for channel in CHANNELS}) == len(CHANNELS)
+    assert len({channel.pattern() for channel in CHANNELS}) == len(CHANNELS)
+
+
+def test_every_message_is_said_somewhere() -> None:
+    said = {kind for channel in CHANNELS for kind in (channel.payload, channel.reply) if kind}
+    assert said | {ErrorReply} == set(MESSAGES.values())
+
+
+def test_every_parameter_is_used() -> None:
+    assert {name for channel in CHANNELS for name in channel.parameters} == set(PARAMETERS)
+
+
+@each_channel
+def test_the_hub_is_on_exactly_one_side(channel: Channel) -> None:
+    assert (channel.publishers == (HUB,)) != (channel.subscribers == (HUB,))
+    assert {*channel.publishers, *channel.subscribers} <= set(get_args(Role))
+    assert (HUB in channel.publishers) + (HUB in channel.subscribers) == 1
+
+
+@each_channel
+def test_what_is_requested_is_answered_by_one_replica(channel: Channel) -> None:
+    is_request = channel.kind in ("request", "request or publish")
+    assert (channel.reply is not None) == is_request
+    assert (channel.queue == subjects.QUEUE_GROUP) == is_request
+
+
+@each_channel
+def test_its_messages_have_schemas(channel: Channel) -> None:
+    for kind in (channel.payload, channel.reply):
+        assert kind is None or MESSAGES[message_name(kind)] is kind
+
+
+@pytest.mark.parametrize(
+    ("name", "subject"),
+    [
+        ("heartbeat", subjects.heartbeat("engine.a1")),
+        ("reregister", subjects.reregister("engine.a1")),
+        ("health", subjects.health("engine")),
+        ("registry-delta", subjects.registry_delta("engine").replace("*", "a1")),
+        *(("events", subjects.event(kind)) for kind in get_args(EventType)),
+    ],
+)
+def test_the_subjects_that_the_code_makes_match_their_row(name: str, subject: str) -> None:
+    channel = next(channel for channel in CHANNELS if channel.name == name)
+    pattern = re.escape(channel.address).replace(r"\{", "{").replace(r"\}", "}")
+    for place in channel.parameters:
+        pattern = pattern.replace(f"{{{place}}}", f"(?P<{place}>.+)")
+    match = re.fullmatch(pattern, subject)
+    assert match
+    for place, value in match.groupdict().items():
+        parameter = PARAMETERS[place]
+        assert re.match(parameter.pattern, value)
+        assert len(value.split(".")) == parameter.tokens
+        assert not parameter.values or value in parameter.values

@@ -1,0 +1,81 @@
+"""What the READMEs of the contract say by hand is what the code does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from hub.errors import BY_CODE, DeadlineExceeded, NoInstance
+from hub.store import streams
+from hub.wire import fault, subjects
+from hub.wire.channels import CHANNELS, MESSAGES
+from tests.contract.golden import ROOT
+
+SUBJECTS = ROOT / "subjects" / "README.md"
+SCHEMAS = ROOT / "schemas" / "README.md"
+_MADE_BY_CLIENTS = {DeadlineExceeded.code, NoInstance.code}
+
+
+@pytest.mark.parametrize("document", [SUBJECTS, SCHEMAS, ROOT / "CONTRIBUTING.md"], ids=lambda path: path.parent.name)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#]+)\)", re.sub(r"```.*?```|`[^`]*\^[^`]*`", "", text, flags=re.DOTALL))
+    assert links
+    for link in links:
+        assert link.startswith("https://") or (document.parent / link).exists(), link
+
+
+def test_every_error_code_is_told_with_its_number_and_whether_to_retry() -> None:
+    rows = re.findall(r"^\| `([a-z_]+)` \| (\d+) \| (yes|no) \|", SUBJECTS.read_text(encoding="utf-8"), re.MULTILINE)
+    told = {code: (int(status), retry == "yes") for code, status, retry in rows}
+    assert told == {code: (e.status, e.retryable) for code, e in BY_CODE.items() if code not in _MADE_BY_CLIENTS}
+
+
+def test_the_tree_has_every_subject() -> None:
+    tree = SUBJECTS.read_text(encoding="utf-8").split("```")[1]
+    path: list[str] = []
+    leaves: set[str] = set()
+    for line in tree.strip().splitlines():
+        found = re.match(r"^(?P<bars>[│├└─ ]*)(?P<node>\S+)(?P<told>\s+[→←])?", line)
+        assert found, line
+        depth = len(found["bars"]) // 4
+        path = [*path[:depth], found["node"]]
+        if found["told"]:
+            leaves.add(".".join(path))
+    assert leaves == {channel.address.replace("{", "<").replace("}", ">") for channel in CHANNELS}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        fault.CODE_HEADER,
+        fault.TEXT_HEADER,
+        subjects.REGISTRY_BUCKET,
+        subjects.DESIRED_BUCKET,
+        subjects.LEADER_BUCKET,
+        subjects.EVENTS_STREAM,
+        f"queue group `{subjects.QUEUE_GROUP}`",
+    ],
+)
+def test_what_a_client_has_to_spell_is_told(name: str) -> None:
+    assert name in SUBJECTS.read_text(encoding="utf-8")
+
+
+def test_how_long_events_are_kept_is_told() -> None:
+    assert streams.EVENTS.max_age == 7 * 86_400
+    assert streams.EVENTS.max_bytes == 256 * 1024**2
+    assert "for a week, at most 256 MiB" in SUBJECTS.read_text(encoding="utf-8")
+
+
+def test_the_list_of_schemas_is_complete() -> None:
+    text = SCHEMAS.read_text(encoding="utf-8")
+    assert set(re.findall(r"\(v1/([a-z-]+)\.json\)", text)) == set(MESSAGES)
+
+
+@pytest.mark.parametrize("document", [SUBJECTS, SCHEMAS], ids=lambda path: path.parent.name)
+def test_the_reserved_names_are_told(document: Path) -> None:
+    listed = re.search(r"`(hub nats [a-z ]+)`", document.read_text(encoding="utf-8"))
+    assert listed
+    assert set(listed[1].split()) == subjects.RESERVED_NAMES

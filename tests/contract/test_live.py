@@ -1,0 +1,108 @@
+"""What a running hub really says on each of its subjects is what the contract says that it says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from hub.contract import asyncapi
+from hub.contract.schemas import schema
+from hub.wire.channels import CHANNELS, HUB, MESSAGES, Channel, message_name
+from tests.calls import connected
+from tests.contract.golden import EXAMPLES
+from tests.hubs import HubProcess
+from tests.waiting import until
+
+_BY_NAME = {channel.name: channel for channel in CHANNELS}
+_TOLD = [channel for channel in CHANNELS if channel.publishers == (HUB,)]
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    with HubProcess(tmp_path_factory.mktemp("hub")) as process:
+        yield process
+
+
+async def test_the_life_of_an_instance_is_told_as_the_contract_says(hub: HubProcess) -> None:
+    heard: dict[str, list[Msg]] = {channel.name: [] for channel in _TOLD}
+    async with connected(hub.nats_url) as client:
+        for channel in _TOLD:
+            await client.subscribe(channel.pattern(), cb=_into(heard[channel.name]))
+        await _ask(client, "register", _golden("register.full"))
+        await _ask(client, "register", {**_golden("register.boot"), "include": ["dependencies"]})
+        await _ask(client, "discover", _golden("discover.minimal"))
+        await _ask(client, "discover", {"name": "api-gateway"})
+        await _ask(client, "services", {})
+        await _ask(client, "deregister", _golden("deregister.reason"))
+        await client.publish("hub.heartbeat.stranger.s1", b"")
+        await until(lambda: all(heard.values()), f"every subject of the hub is heard, not {list(heard)}")
+        await until(lambda: len(heard["registry-delta"]) >= 3 and len(heard["events"]) >= 3, "the deregistration")
+    for name, messages in heard.items():
+        for message in messages:
+            _check(_BY_NAME[name], message)
+    removals = [message for message in heard["registry-delta"] if not message.data]
+    assert [removal.subject for removal in removals] == ["hub.delta.registry.api-gateway.a1"]
+    assert [message.subject for message in heard["reregister"]] == ["hub.reregister.stranger.s1"]
+
+
+async def test_a_refusal_has_the_headers_and_the_body_of_the_contract(hub: HubProcess) -> None:
+    async with connected(hub.nats_url) as client:
+        for golden in ("register.port-zero", "deregister.instance-id-missing", "discover.wait-too-long"):
+            refused = _golden(f"invalid/{golden}")
+            reply = await _request(client, golden.partition(".")[0], refused["message"])
+            assert json.loads(reply.data) == {"error": refused["error"]}
+            _validate("error", reply.data)
+            _validate_headers("error", reply)
+
+
+async def _ask(client: Client, name: str, payload: Any) -> None:
+    """Make the request of a channel, and check its reply."""
+    reply = await _request(client, name, payload)
+    expected = _BY_NAME[name].reply
+    assert expected
+    assert not reply.headers, json.loads(reply.data)
+    _validate(message_name(expected), reply.data)
+
+
+async def _request(client: Client, name: str, payload: Any) -> Msg:
+    return await client.request(_BY_NAME[name].address, json.dumps(payload).encode(), timeout=10)
+
+
+def _check(channel: Channel, message: Msg) -> None:
+    if channel.name == "registry-delta":
+        _validate_headers("record" if message.data else "record-removed", message)
+    if message.data:
+        assert channel.payload
+        _validate(message_name(channel.payload), message.data)
+    else:
+        assert channel.payload is None or "KV-Operation" in (message.headers or {})
+
+
+def _into(messages: list[Msg]) -> Any:
+    async def on_message(message: Msg) -> None:
+        messages.append(message)
+
+    return on_message
+
+
+def _golden(name: str) -> Any:
+    return json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def _validate(message: str, payload: bytes) -> None:
+    """What the hub says is valid, and has no field that the contract does not know."""
+    told = schema(message, MESSAGES[message])
+    content = json.loads(payload)
+    jsonschema_rs.Draft202012Validator(told, validate_formats=True).validate(content)
+    assert set(content) <= set(told["properties"])
+
+
+def _validate_headers(message: str, reply: Msg) -> None:
+    headers = asyncapi.document()["components"]["messages"][message]["headers"]["schema"]
+    jsonschema_rs.Draft202012Validator(headers).validate(dict(reply.headers or {}))
