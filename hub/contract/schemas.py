@@ -62,7 +62,7 @@ def _complete(schema: Schema, struct: inspect.StructType) -> None:
         place = schema["properties"][field.encode_name]
         _explain(place, field.type)
         if field.name in told:
-            place["description"] = told[field.name]
+            place["description"] = " ".join(filter(None, (told[field.name], place.get("description"))))
 
 
 def _explain(schema: Schema, kind: inspect.Type) -> None:

@@ -22,15 +22,23 @@ class Discover(Struct, frozen=True, kw_only=True):
 
     name: ServiceNameOrEmpty = ""
     tags: Annotated[tuple[Tag, ...], Meta(max_length=16)] = ()
+    """All of them must be on an instance."""
     capabilities: Annotated[tuple[Tag, ...], Meta(max_length=16)] = ()
+    """All of them must be in the list `capabilities` of its metadata."""
     version: Annotated[str, Meta(max_length=256)] = ""
+    """A range such as `>=1.2,<2`; empty for any version."""
     zone: Zone | None = None
+    """Only this zone; with the strategy `nearest` it is preferred, not demanded."""
     status: Status | Literal["any"] = "passing"
     limit: Annotated[int, Meta(ge=0, le=100_000)] = 0
+    """How many instances at most; see above for 0."""
     after: Annotated[str, Meta(max_length=128)] = ""
+    """Where a list that was cut goes on: the `next` of the answer before."""
     strategy: Strategy = "all"
     min_revision: Annotated[int, Meta(ge=0)] = 0
+    """The revision that the answer should have reached; it waits for that for at most `wait`."""
     wait: Annotated[float, Meta(ge=0, le=MAX_WAIT)] = 0.0
+    """Seconds to wait at most. The answer after that is what there is, with its own `revision`."""
 
 
 class Instance(Struct, frozen=True, kw_only=True):
@@ -42,15 +50,20 @@ class Instance(Struct, frozen=True, kw_only=True):
     port: int
     protocol: str
     url: str
+    """`protocol://host:port`, ready to be called."""
     health_endpoint: str | None
+    """Path under `url` that says how it is."""
     status: Status
     version: str
     zone: str | None
     tags: tuple[str, ...]
     weight: int
+    """Its share with the strategy `weighted`; 0 is chosen only when nobody else is left."""
     load: float | None
+    """What it last said, 0 for idle; null where it said nothing."""
     metadata: dict[str, Any]
     since: datetime
+    """When it came to its present status."""
 
 
 class Discovered(Struct, frozen=True, kw_only=True, omit_defaults=False):
@@ -79,10 +92,13 @@ class ServiceSummary(Struct, frozen=True, kw_only=True):
 
     name: str
     instances: int
+    """All of them, whatever their status."""
     passing: int
     warning: int
+    """All that are neither passing nor critical: suspect, draining and in maintenance, too."""
     critical: int
     versions: tuple[str, ...]
+    """The versions that run, sorted, at most 32."""
 
 
 class ServiceList(Struct, frozen=True, kw_only=True):

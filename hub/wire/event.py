@@ -16,8 +16,11 @@ class CloudEvent(Struct, frozen=True, kw_only=True):
     id: str
     type: str
     source: str
+    """Which part of which system tells it: `central-hub/registry`."""
     subject: str
+    """Whom it is about: `<service>.<instance>`."""
     time: datetime
     data: dict[str, Any]
+    """What is known of it: service, instance_id, host, port, version, zone, status, reason, revision."""
     specversion: Literal["1.0"] = "1.0"
     datacontenttype: Literal["application/json"] = "application/json"

@@ -18,9 +18,13 @@ class Fault(Struct, frozen=True, kw_only=True):
     """What was wrong, where, and whether trying again may help."""
 
     code: str
+    """Stable, for programs."""
     message: str
+    """One sentence, for people: what was wrong, where, what was expected."""
     field: str | None = None
+    """Path of the offending field in the request, as in `tags[1]`."""
     retryable: bool = False
+    """Whether the same request may succeed later without being changed."""
 
 
 class ErrorReply(Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ class InstanceHealth(Struct, frozen=True, kw_only=True):
     status: Status
     reason: str
     since: datetime
+    """When it came to its present status."""
 
 
 class HealthReport(Struct, frozen=True, kw_only=True, omit_defaults=False):
@@ -26,8 +27,10 @@ class HealthReport(Struct, frozen=True, kw_only=True, omit_defaults=False):
     """
 
     service: str
+    """The service, or the part of the hub itself."""
     status: Status
     revision: int
+    """The revision at which it last changed."""
     instances: tuple[InstanceHealth, ...]
     reason: str = ""
     omitted: int = 0

@@ -31,7 +31,9 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     host: str
     port: int
     registered_at: datetime
+    """When this instance first registered; an update keeps it."""
     since: datetime
+    """When it came to its present status."""
     protocol: str = "http"
     health_endpoint: str | None = None
     metadata: dict[str, Any] = {}

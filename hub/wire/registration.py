@@ -39,22 +39,33 @@ class Register(Struct, frozen=True, kw_only=True):
 
     name: ServiceName
     host: Host
+    """Where others reach it."""
     port: Port
     protocol: Protocol = "http"
+    """How to speak to it, as in a URL."""
     health_endpoint: Annotated[str, Meta(max_length=512)] | None = None
+    """Path that says how it is, as in `/health`."""
     metadata: dict[str, Any] = {}
+    """Anything else; `capabilities`, a list of texts, is what it can be found by."""
     instance_id: InstanceId | None = None
+    """Which instance this is; where none is given, the one at this name, host and port."""
     version: Version = ""
     zone: Zone | None = None
+    """Where it runs, for callers who prefer what is near."""
     tags: Annotated[tuple[Tag, ...], Meta(max_length=64)] = ()
+    """What it can be found by."""
     weight: Weight = 100
+    """Its share with the strategy `weighted`."""
     depends_on: Annotated[tuple[ServiceName, ...], Meta(max_length=64)] = ()
+    """The services that it needs."""
     liveness: Liveness = "heartbeat"
+    """`heartbeat`: it beats, or goes; `probe`: the hub looks at it; `permanent`: it stays whatever happens."""
     ttl: Ttl | None = None
     """Seconds without a beat until it is critical; the hub's default (6) where none is given."""
     deregister_after: Annotated[float, Meta(ge=1, le=2_592_000.0)] | None = None
     """Seconds it stays critical until it is removed; the hub's default (60) where none is given."""
     checks: Annotated[tuple[dict[str, Any], ...], Meta(max_length=16)] = ()
+    """How the hub should look at it."""
     include: tuple[Literal["config", "dependencies"], ...] = ()
     """What the reply should carry besides, so that a service boots in one round trip."""
 
@@ -75,10 +86,15 @@ class Registered(Struct, frozen=True, kw_only=True):
     instance_id: str
     revision: int
     heartbeat_interval: Seconds
+    """Seconds between two beats."""
     ttl: Seconds
+    """Seconds without a beat until it is critical."""
     heartbeat_subject: str
+    """Where to publish the beats."""
     dependencies: dict[str, Discovered] | None = None
+    """The instances of each service that it depends on, if asked for; one that is missing has to be discovered."""
     config: dict[str, Any] | None = None
+    """Its configuration, if asked for."""
 
 
 class Deregister(Struct, frozen=True, kw_only=True):
@@ -99,9 +115,13 @@ class Heartbeat(Struct, frozen=True, kw_only=True):
     """One beat. An empty payload means the same as an empty object: alive, nothing to add."""
 
     status: ReportedStatus | None = None
+    """How it finds itself; null means as before, `passing` to begin with."""
     load: Load | None = None
+    """How busy it is, 0 for idle; for the strategy `least_loaded`."""
     config_revision: Annotated[int, Meta(ge=0)] | None = None
+    """The revision of its configuration that it works by."""
     message: Reason | None = None
+    """Why its status is what it is."""
 
 
 def _depth(value: object) -> int:
