@@ -29,6 +29,9 @@ _COLLECTOR = (10_000, 50, 100)
 """How seldom garbage cycles are looked for. The hub makes next to none, and the collector's usual pace, set for small
 programs, takes a fifth of the time of every registration."""
 
+_CANCEL_AGAIN = 1.0
+"""Seconds that a start which is called off has for ending what it began."""
+
 
 def run(settings: Settings, *, embedded: bool, say: Callable[[str], None]) -> int:
     """Run a hub until a signal ends it, and return the exit code.
@@ -64,10 +67,12 @@ async def _live(settings: Settings, *, embedded: bool, say: Callable[[str], None
         stopping = asyncio.create_task(stop.wait())
         serving = asyncio.create_task(_serve(settings, stack, embedded=embedded, say=say, began=began))
         await asyncio.wait([stopping, serving], return_when=asyncio.FIRST_COMPLETED)
-        for task in (stopping, serving):
-            task.cancel()
-        results = await asyncio.gather(stopping, serving, return_exceptions=True)
-        failure = results[1]
+        stopping.cancel()
+        while not serving.done():
+            serving.cancel()  # again: `asyncio.wait_for` of Python 3.11 may swallow one
+            await asyncio.wait([serving], timeout=_CANCEL_AGAIN)
+        await asyncio.gather(stopping, return_exceptions=True)
+        failure = None if serving.cancelled() else serving.exception()
         if isinstance(failure, Exception):
             raise failure
 

@@ -12,6 +12,7 @@ import nats.errors
 from nats.aio.client import Client
 
 from hub.errors import Unavailable
+from hub.transport.direct import DirectClient
 
 PING_INTERVAL = 2
 MAX_OUTSTANDING_PINGS = 2
@@ -66,7 +67,7 @@ async def connect(
     servers = [urls] if isinstance(urls, str) else list(urls)
     told = notices or Notices()
     login = credentials or Credentials()
-    client = Client()
+    client = DirectClient()
     last: list[Exception] = []
 
     async def on_error(error: Exception) -> None:

@@ -56,6 +56,8 @@ class Decoder(Generic[T]):
             raise self._explain(payload or b"{}", refused)
         except RecursionError:
             raise InvalidRequest(_TOO_DEEP) from None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:  # broken behind the place that was refused first
+            raise InvalidRequest(f"message: expected JSON, got something else: {error}") from None
 
     def _explain(self, payload: bytes, complaint: str) -> InvalidRequest:
         found = _PATH.search(complaint)

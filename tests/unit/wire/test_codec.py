@@ -81,3 +81,13 @@ def test_an_empty_beat_is_a_beat() -> None:
 
 def test_a_discovery_by_labels_may_leave_the_name_empty() -> None:
     assert Decoder(Discover)(b'{"capabilities":["trading"]}').name == ""
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [b",garbage", b',"z":"\\ud800"}', b',"z":"\xff"}', b"}\xff", b',"z":1' + b"0" * 5000 + b"}"],
+    ids=["no JSON", "half a character", "no UTF-8", "too much", "an endless number"],
+)
+def test_what_is_broken_behind_a_wrong_value_is_still_the_callers_fault(rest: bytes) -> None:
+    with pytest.raises(InvalidRequest):
+        Decoder(Register)(b'{"name":5' + rest)
