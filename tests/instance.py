@@ -42,9 +42,9 @@ async def main(url: str, service: str, instance_id: str, fields: dict[str, Any])
 
     registered = await register()
     await client.subscribe(f"hub.reregister.{service}.{instance_id}", cb=on_ask)
-    print("registered", flush=True)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    print("registered", flush=True)
     while not stop.is_set():
         await client.publish(registered["heartbeat_subject"])
         try:
