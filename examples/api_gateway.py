@@ -40,7 +40,8 @@ async def main() -> None:
             except HubError as error:
                 return 503, {"error": error.message, "tried": tried}
             try:
-                return await get(engine.host, engine.port, path)
+                status, body = await get(engine.host, engine.port, path)
+                return status, {**body, "tried": tried}
             except (OSError, TimeoutError):
                 tried.append(engine.instance_id)
         return 502, {"error": f"no {options.engine} answered", "tried": tried}
