@@ -14,6 +14,7 @@ from nats.aio.subscription import Subscription
 from hub.errors import HubError, InternalError
 from hub.handlers.inflight import InFlight
 from hub.telemetry.metrics import RequestMeter
+from hub.transport.direct import subscribe_direct
 from hub.wire import fault
 from hub.wire.subjects import QUEUE_GROUP
 
@@ -30,8 +31,8 @@ would have the hub speak there in its place."""
 class Endpoint:
     """Answers the requests on one subject, shared with the other replicas through the queue group.
 
-    What can be answered at once is answered in the subscription's own task; what cannot is put in flight, since a
-    subscription's callbacks run one at a time.
+    What can be answered at once is answered as it is read; what cannot is put in flight, since nothing else is read
+    meanwhile.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class Endpoint:
 
     async def start(self) -> None:
         """Begin to answer."""
-        self._subscription = await self._client.subscribe(self._subject, queue=QUEUE_GROUP, cb=self._on_message)
+        self._subscription = await subscribe_direct(self._client, self._subject, self._on_message, queue=QUEUE_GROUP)
 
     async def drain(self) -> None:
         """Take no more requests, but answer those already received. What is in flight is for its owner to wait for."""

@@ -11,6 +11,7 @@ from hub.core.registry import Registry
 from hub.errors import HubError
 from hub.handlers.clock import Clock
 from hub.telemetry.metrics import Metrics
+from hub.transport.direct import subscribe_direct
 from hub.wire import subjects
 from hub.wire.codec import Decoder
 from hub.wire.registration import Heartbeat
@@ -31,7 +32,7 @@ class Heartbeats:
 
     async def start(self) -> None:
         """Begin to hear."""
-        self._subscription = await self._client.subscribe(subjects.HEARTBEATS, cb=self._on_beat)
+        self._subscription = await subscribe_direct(self._client, subjects.HEARTBEATS, self._on_beat)
 
     async def stop(self) -> None:
         """Hear no more."""

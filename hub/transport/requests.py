@@ -19,6 +19,7 @@ from nats.aio.subscription import Subscription
 
 from hub.errors import DeadlineExceeded, PayloadTooLarge, Unavailable
 from hub.transport.connection import describe
+from hub.transport.direct import subscribe_direct
 
 DEFAULT_TIMEOUT = 2.0
 _SWEEP_INTERVAL = 0.02
@@ -39,7 +40,7 @@ class Requester:
         self._overdue = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        self._subscription = await self._client.subscribe(self._prefix + "*", cb=self._on_reply)
+        self._subscription = await subscribe_direct(self._client, self._prefix + "*", self._on_reply)
         self._sweeper = asyncio.create_task(self._sweep(), name="requests-sweeper")
         return self
 

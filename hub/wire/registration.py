@@ -124,19 +124,15 @@ class Heartbeat(Struct, frozen=True, kw_only=True):
     """Why its status is what it is."""
 
 
-def _depth(value: object) -> int:
-    """How deep containers nest below `value`; without recursion, and giving up just past the bound."""
-    level: list[object] = [value]
+def _depth(value: dict[str, Any]) -> int:
+    """How deep containers nest in `value`, itself included; without recursion, and giving up just past the bound."""
+    level: list[dict[str, Any] | list[Any]] = [value]
     depth = 0
     while level and depth <= MAX_METADATA_DEPTH:
-        inner: list[object] = []
-        for item in level:
-            if isinstance(item, dict):
-                inner.extend(item.values())
-            elif isinstance(item, list):
-                inner.extend(item)
-        if not any(isinstance(item, (dict, list)) for item in level):
-            break
         depth += 1
+        inner: list[dict[str, Any] | list[Any]] = []
+        for container in level:
+            items = container.values() if isinstance(container, dict) else container
+            inner.extend(item for item in items if isinstance(item, (dict, list)))
         level = inner
     return depth
