@@ -1,0 +1,133 @@
+"""README.md and deploy/README.md say what there is: all of it, and nothing else."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import click
+import pytest
+
+from hub.cli.group import VERBS, LazyGroup, hub
+from hub.core import awareness, removal, silence
+from hub.settings.model import Settings
+from hub.sidecar.routes import TABLE
+from hub.telemetry.metrics import CATALOGUE
+from hub.wire import codec, registration
+from hub.wire.channels import CHANNELS
+from hub.wire.subjects import RESERVED_NAMES
+from tests.documents import DEPLOY, README, ROOT, blocks, inline, links, prose, rows
+
+DOCUMENTS = [README, DEPLOY, ROOT / "CONTRIBUTING.md", ROOT / "subjects" / "README.md", ROOT / "schemas" / "README.md"]
+TARGETS = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+each_document = pytest.mark.parametrize(
+    "document", DOCUMENTS, ids=lambda document: document.relative_to(ROOT).as_posix()
+)
+
+
+@each_document
+def test_every_link_leads_to_a_file_that_is_there(document: Path) -> None:
+    for link in links(document):
+        path, _, anchor = link.partition("#")
+        assert link.startswith("https://") or (document.parent / path).resolve().exists(), link
+        assert not anchor or link.startswith("https://"), f"nobody checks the anchor of {link}"
+
+
+@each_document
+def test_every_make_target_that_is_named_exists(document: Path) -> None:
+    named = [arguments[0] for arguments in inline(document, "make")]
+    named += [line.split()[1] for block in blocks(document) for line in block.commands if line.split()[0] == "make"]
+    assert set(named) <= TARGETS
+
+
+@pytest.mark.parametrize(
+    ("target", "runs"),
+    [
+        ("up", ".venv/bin/hub up"),
+        ("demo", ".venv/bin/python -m examples.demo"),
+        ("bench", ".venv/bin/python -m tests.benchmarks"),
+        ("test", ".venv/bin/python -m pytest"),
+    ],
+)
+def test_a_make_target_runs_what_the_readme_says_it_does(target: str, runs: str) -> None:
+    planned = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert runs in planned
+    assert f"make {target}" in README.read_text(encoding="utf-8")
+
+
+@each_document
+def test_every_hub_command_that_is_named_exists_with_its_options(document: Path) -> None:
+    assert isinstance(hub, LazyGroup)
+    for verb, *arguments in inline(document, "hub"):
+        if verb.startswith("-"):
+            assert verb == "--help"
+            continue
+        if RESERVED_NAMES.issuperset([verb, *arguments]):
+            continue  # the list of reserved names begins with `hub` too
+        command = hub.get_command(click.Context(hub), verb)
+        assert command is not None, f"hub {verb}"
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert {argument for argument in arguments if argument.startswith("--")} <= known, f"hub {verb}"
+
+
+def test_every_verb_of_the_hub_command_is_listed_with_what_it_does() -> None:
+    listed = rows(README, "| command | what |")
+    assert listed == [(f"`hub {name}`", verb.summary) for name, verb in VERBS.items()]
+
+
+def test_every_route_is_listed() -> None:
+    listed = [route for route, *_ in rows(DEPLOY, "| route | for | answers |")]
+    assert listed == [f"`{row.method} {row.path}`" for row in TABLE]
+
+
+def test_every_metric_is_listed_with_its_kind_and_meaning() -> None:
+    listed = rows(DEPLOY, "| metric | kind | what |")
+    assert listed == [(f"`{metric.name}`", metric.kind, metric.meaning) for metric in CATALOGUE]
+
+
+def test_every_metric_that_is_named_exists() -> None:
+    named = set(re.findall(r"\bhub_[a-z_]+", prose(DEPLOY)))
+    assert named == {metric.name for metric in CATALOGUE if metric.name.startswith("hub_")}
+
+
+def test_every_setting_that_is_named_exists() -> None:
+    sections = {name for name in Settings.__struct_fields__ if hasattr(getattr(Settings(), name), "__struct_fields__")}
+    for document in (README, DEPLOY):
+        for section, name in re.findall(r"`([a-z]+)\.([a-z_]+)`", prose(document)):
+            if section == "hub":
+                continue  # a subject, of which another test takes care
+            assert section in sections, f"{section}.{name}"
+            assert name in getattr(Settings(), section).__struct_fields__, f"{section}.{name}"
+
+
+def test_every_subject_that_is_named_exists() -> None:
+    families = {tuple(channel.address.split(".")[:2]) for channel in CHANNELS}
+    for document in (README, DEPLOY):
+        named = re.findall(r"`(hub\.[^`]+)`", prose(document))
+        assert {tuple(subject.split(".")[:2]) for subject in named} <= families
+
+
+def test_the_figures_in_the_readme_are_those_of_the_code() -> None:
+    text = " ".join(prose(README).split())
+    settings = Settings()
+    for said in (
+        f"no beat for `ttl` ({registration.DEFAULT_TTL:g} s)",
+        f"critical for `deregister_after` ({registration.DEFAULT_DEREGISTER_AFTER:g} s)",
+        f"of more than {removal.SMALL_FLEET}, at most {settings.registry.removal_share:.0%} a minute".replace(
+            "%", " %"
+        ),
+        f"half of a fleet of more than {silence.SMALL_FLEET} falls silent",
+        f"at most {codec.MAX_MESSAGE_BYTES // 1024} KiB, metadata at most {registration.MAX_METADATA_DEPTH} levels",
+        f"A hub lets {settings.limits.in_flight} requests wait at once",
+        f"`nats://{settings.nats.host}:{settings.nats.port}`, HTTP on `http://{settings.http.host}:{settings.http.port}`",
+    ):
+        assert said in text, said
+    assert f"`hub_event_loop_lag_seconds` stays above {awareness.STALL:g}" in prose(DEPLOY)
+
+
+def test_the_readme_has_a_place_for_what_was_measured() -> None:
+    before, begin, rest = README.read_text(encoding="utf-8").partition("<!-- measured:begin -->\n")
+    assert begin
+    assert "<!-- measured:end -->\n" in rest
+    assert "## Measured" in before
