@@ -80,6 +80,7 @@ class Hub:
         self._clock = Clock()
         self._changes = Changes()
         self._in_flight = InFlight(settings.limits.in_flight)
+        self._waiting = InFlight(settings.limits.in_flight)
         self._stack = contextlib.AsyncExitStack()
         self._background: set[asyncio.Task[None]] = set()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -123,7 +124,7 @@ class Hub:
             "instances": len(self.registry.catalog.entries),
             "revision": self.registry.catalog.revision,
             "doubt": self.registry.liveness.doubt,
-            "requests_in_flight": len(self._in_flight),
+            "requests_in_flight": len(self._in_flight) + len(self._waiting),
         }
 
     def scrape(self) -> tuple[bytes, str]:
@@ -213,7 +214,7 @@ class Hub:
         registration = Registration(self.registry, answers, bucket, self._events, self._clock)
         await self._answer(subjects.REGISTER, registration.register)
         await self._answer(subjects.DEREGISTER, registration.deregister)
-        await self._answer(subjects.DISCOVER, discovery.discover)
+        await self._answer(subjects.DISCOVER, discovery.discover, self._waiting)
         await self._answer(subjects.SERVICES, discovery.services)
         await self._client.flush()
         self._started = True
@@ -227,14 +228,15 @@ class Hub:
             async with asyncio.timeout_at(deadline):
                 await asyncio.gather(*(endpoint.drain() for endpoint in self._endpoints))
         self._changes.close()
-        await self._in_flight.drain(max(0.1, deadline - loop.time()))
+        left = max(0.1, deadline - loop.time())
+        await asyncio.gather(self._in_flight.drain(left), self._waiting.drain(left))
 
     def _sources(self) -> Sources:
         """Where the metrics look at scrape time."""
         return Sources(
             instances=lambda: Counter(entry.instance.status for entry in self.registry.catalog.entries.values()),
             services=lambda: self.registered_services,
-            in_flight=lambda: len(self._in_flight),
+            in_flight=lambda: len(self._in_flight) + len(self._waiting),
             leading=lambda: self._lease.held,
             resyncs=lambda: self._watch.rereads,
             events_dropped=lambda: self._events.dropped,
@@ -306,9 +308,14 @@ class Hub:
             return self._settings.leader.ttl
         return _LEASE_IN_CLUSTER if len(self._client.servers) > 1 else _LEASE_ALONE
 
-    async def _answer(self, subject: str, respond: Respond) -> None:
+    async def _answer(self, subject: str, respond: Respond, in_flight: InFlight | None = None) -> None:
+        """Answer a subject. Those who wait for news are apart, lest they keep everybody else from being served."""
         endpoint = Endpoint(
-            self._client, subject, respond, in_flight=self._in_flight, meter=self.metrics.requests(subject)
+            self._client,
+            subject,
+            respond,
+            in_flight=self._in_flight if in_flight is None else in_flight,
+            meter=self.metrics.requests(subject),
         )
         await endpoint.start()
         self._endpoints.append(endpoint)
@@ -316,7 +323,9 @@ class Hub:
     # --- what happens
 
     def _observe(self, service: str) -> None:
-        self._changes.notify(service)
+        catalog = self.registry.catalog
+        known = catalog.services.get(service)
+        self._changes.notify(service, known.revision if known else catalog.revision, catalog.revision)
         self._health.notice(service)
         if self.registry.catalog.unwritten:
             self._sweep.hurry()

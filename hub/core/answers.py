@@ -10,6 +10,8 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from random import Random
 
+import msgspec
+
 from hub.core.catalog import MAX_CACHED_QUERIES, Catalog, Entry, Service
 from hub.core.selection import matching, pick
 from hub.core.versions import version_range
@@ -71,9 +73,9 @@ class Answers:
         chosen = selection.chosen
         if query.after:
             chosen = [entry for entry in chosen if entry.record.instance_id > query.after]
-        page, more = self._page(chosen, query.limit)
-        following = page[-1].record.instance_id if more else None
-        reply = self._reply(query, service, page, selection.degraded, following)
+        rows, last = self._page(chosen, query.limit)
+        following = last.record.instance_id if last else None
+        reply = self._reply(query, service, rows, selection.degraded, following)
         if len(service.answers) >= MAX_CACHED_QUERIES:
             service.answers.clear()
         service.answers[query] = reply
@@ -86,7 +88,7 @@ class Answers:
         rows: list[bytes] = []
         size, following, last = 0, None, query.after
         for name in names[start:]:
-            row = encode(summarise(self._catalog.services[name]))
+            row = self._summary(self._catalog.services[name])
             if (query.limit and len(rows) >= query.limit) or size + len(row) + 1 > self.budget:
                 following = last
                 break
@@ -104,8 +106,8 @@ class Answers:
             selection = service.selections[query] = matching(service.sorted(), query)
         chosen = pick(selection.chosen, query, turn=service.turn, random=self._random)
         service.turn += len(chosen)
-        page, _ = self._page(chosen, 0)
-        return self._reply(query, service, page, selection.degraded, None)
+        rows, _ = self._page(chosen, 0)
+        return self._reply(query, service, rows, selection.degraded, None)
 
     def _across(self, query: Discover) -> bytes:
         """Instances of whatever service, found by their labels; in order of their keys, which `next` names."""
@@ -118,25 +120,45 @@ class Answers:
         chosen = [entry for entry in selection.chosen if entry.key > query.after] if query.after else selection.chosen
         if query.strategy != "all":
             chosen = pick(chosen, query, turn=self._random.randrange(1 << 30), random=self._random)
-        page, more = self._page(chosen, query.limit)
-        return self._reply(query, None, page, selection.degraded, page[-1].key if more else None)
+        rows, last = self._page(chosen, query.limit)
+        return self._reply(query, None, rows, selection.degraded, last.key if last else None)
 
-    def _page(self, entries: Iterable[Entry], limit: int) -> tuple[list[Entry], bool]:
-        """As many entries as `limit` (0: all) and the budget allow, and whether any were left out."""
-        page: list[Entry] = []
+    def _page(self, entries: Iterable[Entry], limit: int) -> tuple[list[bytes], Entry | None]:
+        """As many entries, encoded, as `limit` (0: all) and the budget allow, and the last of them if more follow."""
+        rows: list[bytes] = []
         size = 0
+        last: Entry | None = None
         for entry in entries:
-            size += len(entry.encoded()) + 1
-            if (limit and len(page) >= limit) or size > self.budget:
-                return page, True
-            page.append(entry)
-        return page, False
+            row = entry.encoded() if len(entry.encoded()) < self.budget else self._shortened(entry)
+            if not row:
+                continue
+            size += len(row) + 1
+            if last is not None and ((limit and len(rows) >= limit) or size > self.budget):
+                return rows, last
+            rows.append(row)
+            last = entry
+        return rows, None
+
+    def _shortened(self, entry: Entry) -> bytes:
+        """An entry that is too large for any reply, without what makes it so; empty where even that is too large.
+
+        It was let in by a server that carries more than this one, or operators added to its metadata.
+        """
+        row = encode(msgspec.structs.replace(entry.instance, metadata={}))
+        return row if len(row) < self.budget else b""
+
+    def _summary(self, service: Service) -> bytes:
+        if service.summary is None:
+            whole = summarise(service)
+            row = encode(whole)
+            service.summary = row if len(row) < self.budget else encode(msgspec.structs.replace(whole, versions=()))
+        return service.summary
 
     def _reply(
         self,
         query: Discover,
         service: Service | None,
-        page: list[Entry],
+        rows: list[bytes],
         degraded: bool,
         following: str | None,
     ) -> bytes:
@@ -144,7 +166,7 @@ class Answers:
             query.name.encode(),
             self._revision(service),
             b"true" if degraded or query.name in self._doubted else b"false",
-            b",".join([entry.encoded() for entry in page]),
+            b",".join(rows),
             b'"%b"' % following.encode() if following else b"null",
         )
 

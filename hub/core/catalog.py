@@ -63,6 +63,8 @@ class Service:
     order: list[str] = field(default_factory=list)
     selections: dict[Discover, Selection[Entry]] = field(default_factory=dict)
     answers: dict[Discover, bytes] = field(default_factory=dict)
+    summary: bytes | None = None
+    """The service's row in the list of services, once it has been asked for."""
     turn: int = 0
 
     def sorted(self, after: str = "") -> Iterator[Entry]:
@@ -74,6 +76,7 @@ class Service:
         """Something that an answer shows has changed."""
         self.selections.clear()
         self.answers.clear()
+        self.summary = None
 
 
 class Catalog:
@@ -91,7 +94,7 @@ class Catalog:
         self._desired: dict[str, Desired] = {}
         self._gone: dict[str, int] = {}
         self._empty: dict[str, None] = {}
-        self._by_address: dict[tuple[str, str, int], str] = {}
+        self._by_address: dict[tuple[str, str, int], dict[str, None]] = {}
         self._by_instance: dict[str, dict[str, None]] = {}
         self._by_label: dict[tuple[str, str], dict[str, Entry]] = {}
 
@@ -176,9 +179,9 @@ class Catalog:
     # --- lookups
 
     def at(self, service: str, host: str, port: int) -> Entry | None:
-        """The instance of a service at an address."""
-        key = self._by_address.get((service, host, port))
-        return self.entries.get(key) if key else None
+        """The instance of a service at an address; of several, the one whose id sorts first, on every replica."""
+        keys = self._by_address.get((service, host, port))
+        return self.entries[min(keys)] if keys else None
 
     def owners(self, instance_id: str) -> Iterable[str]:
         """The services that have an instance of this id."""
@@ -270,7 +273,7 @@ class Catalog:
         if service is None:
             service = self.services[name] = Service(name)
             self._empty[name] = None
-            if len(self._empty) > MAX_EMPTY_SERVICES:
+            while len(self._empty) > MAX_EMPTY_SERVICES:
                 oldest = next(iter(self._empty))
                 del self._empty[oldest], self.services[oldest]
         return service
@@ -285,7 +288,7 @@ class Catalog:
             insort(service.order, record.instance_id)
         service.entries[record.instance_id] = entry
         self.entries[entry.key] = entry
-        self._by_address[record.name, record.host, record.port] = entry.key
+        self._by_address.setdefault((record.name, record.host, record.port), {})[entry.key] = None
         self._by_instance.setdefault(record.instance_id, {})[record.name] = None
         self._label(entry)
 
@@ -297,8 +300,11 @@ class Catalog:
         if not service.entries:
             del self.names[bisect_right(self.names, record.name) - 1]
             self._empty[record.name] = None
-        if self._by_address.get((record.name, record.host, record.port)) == entry.key:
-            del self._by_address[record.name, record.host, record.port]
+        address = record.name, record.host, record.port
+        neighbours = self._by_address[address]
+        del neighbours[entry.key]
+        if not neighbours:
+            del self._by_address[address]
         owners = self._by_instance[record.instance_id]
         owners.pop(record.name, None)
         if not owners:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from hub.core.catalog import Service
 from hub.core.selection import TIERS
 from hub.wire.codec import encode
@@ -34,17 +36,13 @@ def report(service: Service, *, max_bytes: int, reason: str = "") -> bytes:
     if len(encoded) <= max_bytes:
         return encoded
     instances.sort(key=lambda instance: instance.status == PASSING)
-    kept = min(_SHORTENED, max(1, len(instances) * max_bytes // (2 * len(encoded))))
-    return encode(
-        HealthReport(
-            service=whole.service,
-            status=whole.status,
-            revision=whole.revision,
-            instances=tuple(instances[:kept]),
-            reason=whole.reason,
-            omitted=len(instances) - kept,
-        )
-    )
+    kept = min(_SHORTENED, len(instances))
+    while True:
+        cut = msgspec.structs.replace(whole, instances=tuple(instances[:kept]), omitted=len(instances) - kept)
+        encoded = encode(cut)
+        if len(encoded) <= max_bytes or not kept:
+            return encoded
+        kept = min(kept - 1, kept * max_bytes // len(encoded))  # the reasons of those in trouble are the longest
 
 
 def overall(statuses: list[Status]) -> Status:

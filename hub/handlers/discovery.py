@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable
+from collections.abc import Coroutine
+from typing import Any
 
 import msgspec
 
@@ -28,7 +29,7 @@ class Discovery:
         self._decode_services = Decoder(Services)
         self._asked: dict[bytes, Discover] = {}
 
-    def discover(self, payload: bytes) -> bytes | Awaitable[bytes]:
+    def discover(self, payload: bytes) -> bytes | Coroutine[Any, Any, bytes]:
         """The encoded `Discovered`; to be awaited where the query asks to wait for a revision not yet reached."""
         query = self._asked.get(payload) or self._understand(payload)
         if query.min_revision or query.wait:
@@ -55,5 +56,5 @@ class Discovery:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(query.wait):
                 while not (self._changes.closed or self._answers.satisfied(query)):
-                    await self._changes.next(query.name)
+                    await self._changes.reached(query.name, query.min_revision)
         return self._answers.discover(settled)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from time import perf_counter
+from typing import Any
 
 import nats.errors
 import structlog
@@ -11,7 +12,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from hub.errors import HubError, InternalError
+from hub.errors import HubError, InternalError, Overloaded
 from hub.handlers.inflight import InFlight
 from hub.telemetry.metrics import RequestMeter
 from hub.transport.direct import subscribe_direct
@@ -20,8 +21,8 @@ from hub.wire.subjects import QUEUE_GROUP
 
 log = structlog.get_logger(__name__)
 
-Respond = Callable[[bytes], bytes | Awaitable[bytes]]
-"""Answers a payload: at once with the reply, or with something to await where it takes I/O or waiting."""
+Respond = Callable[[bytes], bytes | Coroutine[Any, Any, bytes]]
+"""Answers a payload: at once with the reply, or with a coroutine for it where it takes I/O or waiting."""
 
 _FORBIDDEN_REPLIES = ("hub.", "$")
 """A reply is published with the hub's rights. A caller that names one of our subjects, or the server's, as its inbox
@@ -60,7 +61,7 @@ class Endpoint:
         try:
             answer = self._respond(message.data)
             if not isinstance(answer, bytes):
-                self._in_flight.begin(self._finish(message, answer, began))
+                self._begin(message, answer, began)
                 return
         except HubError as error:
             await self._refuse(message, error, began)
@@ -70,7 +71,14 @@ class Endpoint:
             await self._reply(message.reply, answer)
             self._meter.observe("ok", perf_counter() - began)
 
-    async def _finish(self, message: Msg, answer: Awaitable[bytes], began: float) -> None:
+    def _begin(self, message: Msg, answer: Coroutine[Any, Any, bytes], began: float) -> None:
+        try:
+            self._in_flight.begin(self._finish(message, answer, began))
+        except Overloaded:
+            answer.close()
+            raise
+
+    async def _finish(self, message: Msg, answer: Coroutine[Any, Any, bytes], began: float) -> None:
         try:
             reply = await answer
         except HubError as error:

@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 _GATHER = 0.02
 """Seconds that changes are gathered for, so that a service that changes a hundred times at once is told of once."""
+_SHARE = 20
+"""A service's reports take at most one part in so many of the time: the next waits while a large one is paid for."""
 _SPREAD = 50
 """The round over all services is spread over this many slices of the interval, to be a murmur and not a burst."""
 
@@ -58,6 +60,7 @@ class HealthReporter:
         self._interval = interval
         self._max_bytes = max_bytes
         self._changed: dict[str, None] = {}
+        self._not_before: dict[str, float] = {}
         self._wake = asyncio.Event()
         self._own_state: tuple[str, datetime] | None = None
 
@@ -73,8 +76,14 @@ class HealthReporter:
             await asyncio.sleep(_GATHER)
             self._wake.clear()
             changed, self._changed = list(self._changed), {}
-            if self._leads():
-                for name in changed:
+            if not self._leads():
+                continue
+            self._not_before = {name: at for name, at in self._not_before.items() if at > self._clock.now()}
+            for name in changed:
+                if name in self._not_before:
+                    self._changed[name] = None
+                    self._wake.set()
+                else:
                     await self._tell(name)
 
     async def tell_rounds(self) -> None:
@@ -92,7 +101,11 @@ class HealthReporter:
     async def _tell(self, name: str) -> None:
         service = self._registry.catalog.services.get(name)
         if service is not None:
+            began = self._clock.now()
             await self._publish(name, report(service, max_bytes=self._max_bytes))
+            took = self._clock.now() - began
+            if took > _GATHER / _SHARE:
+                self._not_before[name] = began + took * _SHARE
 
     async def _tell_of_self(self, *, only_if_changed: bool = False) -> None:
         doubt = self._registry.liveness.doubt or ""

@@ -43,7 +43,7 @@ class Hearing:
             if not self._client.is_connected:
                 self._liveness.deafened(now, "the connection to NATS is lost")
             elif now - self._heard > DEAF_AFTER:
-                self._liveness.deafened(now, f"NATS has not echoed for {now - self._heard:.1f} s")
+                self._liveness.deafened(now, f"NATS has not echoed for more than {DEAF_AFTER:g} s")
             if self._client.is_connected:
                 await self._speak()
             await asyncio.sleep(INTERVAL)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import NamedTuple
+from collections.abc import Coroutine
+from typing import Any, NamedTuple
 
 import msgspec
 
 from hub.core.answers import Answers
 from hub.core.happenings import happened
-from hub.core.registry import Registry
-from hub.errors import NotFound, Unavailable, Unsupported
+from hub.core.registry import Admission, Registry
+from hub.errors import NotFound, PayloadTooLarge, Unavailable, Unsupported
 from hub.handlers.clock import Clock
 from hub.store.events import EventLog
 from hub.store.ports import Bucket, RevisionConflict
@@ -23,6 +23,9 @@ from hub.wire.registration import BEATS_PER_TTL, Deregister, Deregistered, Regis
 _ATTEMPTS = 5
 _DEPENDENCY_INSTANCES = 32
 """How many instances of each dependency a boot reply carries; who needs more asks for them."""
+
+_SHOWN_BESIDES = 1024
+"""What discovery shows of an instance beside what is stored, and what a state's reason may add to that, in bytes."""
 
 
 class Stored(NamedTuple):
@@ -45,14 +48,14 @@ class Registration:
         self._decode_deregister = Decoder(Deregister)
         self._decode_record = msgspec.json.Decoder(Record).decode
 
-    def register(self, payload: bytes) -> Awaitable[bytes]:
+    def register(self, payload: bytes) -> Coroutine[Any, Any, bytes]:
         """The encoded `Registered`, once the registration is stored."""
         request = self._decode_register(payload)
         if "config" in request.include:
             raise Unsupported("include: expected 'dependencies', this hub keeps no configuration", field="include")
         return self._register(request)
 
-    def deregister(self, payload: bytes) -> Awaitable[bytes]:
+    def deregister(self, payload: bytes) -> Coroutine[Any, Any, bytes]:
         """The encoded `Deregistered`, once the instance is gone."""
         return self._deregister(self._decode_deregister(payload))
 
@@ -60,12 +63,12 @@ class Registration:
         marker = 0
         for _ in range(_ATTEMPTS):
             admission = self._registry.admit(request, self._clock.now(), self._clock.wall)
-            if not admission.changed:
+            if not admission.changed and await self._is_stored(admission):
                 return self._registered(request, admission.record, admission.expected)
+            value = encode(admission.record)
+            self._check_size(value)
             try:
-                revision = await self._bucket.put(
-                    admission.key, encode(admission.record), expected=admission.expected or marker
-                )
+                revision = await self._bucket.put(admission.key, value, expected=admission.expected or marker)
             except RevisionConflict:
                 stored = await self._refresh(admission.key)
                 marker = stored.revision if stored.record is None else 0
@@ -110,6 +113,21 @@ class Registration:
         record = self._decode_record(stored.value)
         self._registry.refreshed(record, stored.revision, self._clock.now())
         return Stored(stored.revision, record)
+
+    async def _is_stored(self, admission: Admission) -> bool:
+        """Whether what we know is what is stored, and not what another replica has just taken out.
+
+        In a cluster the store may answer a moment behind. Where that leaves a doubt, writing settles it.
+        """
+        stored = await self._bucket.get(admission.key)
+        return stored is not None and stored.value is not None and stored.revision <= admission.expected
+
+    def _check_size(self, value: bytes) -> None:
+        room = self._answers.budget - _SHOWN_BESIDES
+        if len(value) > room:
+            raise PayloadTooLarge(
+                f"message: expected a registration of at most {room} bytes as stored, got {len(value)}"
+            )
 
     def _registered(self, request: Register, record: Record, revision: int) -> bytes:
         return encode(

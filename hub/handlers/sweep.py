@@ -93,12 +93,12 @@ class Sweep:
             self._wake.clear()
             if not self._term.held:
                 continue
-            try:
-                await self._write_states()
-                await self._remove_dead()
-            except HubError as error:
-                log.warning("state not written; will try again", reason=error.message)
-                await asyncio.sleep(_PAUSE_AFTER_FAILURE)
+            for step in (self._write_states, self._remove_dead):
+                try:
+                    await step()
+                except HubError as error:  # and one step's trouble does not keep the other from being taken
+                    log.warning("state not written; will try again", reason=error.message)
+                    await asyncio.sleep(_PAUSE_AFTER_FAILURE)
 
     async def _write_states(self) -> None:
         while self._term.held and (writes := self._registry.writes(_WRITES_AT_ONCE)):

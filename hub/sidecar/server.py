@@ -15,13 +15,13 @@ import uvicorn
 from starlette.applications import Starlette
 
 from hub.errors import StartupError
+from hub.sidecar.connections import GuardedProtocol
 from hub.sidecar.routes import Vitals, routes
 
 log = structlog.get_logger(__name__)
 
 _STOP_WITHIN = 1.0
 _KEEP_ALIVE = 30
-_MAX_CONNECTIONS = 2048
 
 
 class _Server(uvicorn.Server):
@@ -65,7 +65,7 @@ class Sidecar:
             lifespan="off",
             timeout_keep_alive=_KEEP_ALIVE,
             timeout_graceful_shutdown=int(_STOP_WITHIN),
-            limit_concurrency=_MAX_CONNECTIONS,
+            http=GuardedProtocol,
             server_header=False,
         )
         self._server = _Server(config)

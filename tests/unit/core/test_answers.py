@@ -156,3 +156,60 @@ def test_services_are_listed_with_what_their_instances_are_like_page_by_page() -
     assert (row.instances, row.passing, row.warning, row.critical, row.versions) == (2, 1, 0, 1, ("1", "2"))
     limited = msgspec.json.decode(answers.services(Services(limit=3)), type=ServiceList)
     assert ([r.name for r in limited.services], limited.next) == (["s00", "s01", "s02"], "s02")
+
+
+@pytest.mark.parametrize("across", [False, True])
+def test_an_instance_too_large_for_any_reply_is_told_without_its_metadata_and_paging_ends(across: bool) -> None:
+    catalog = Catalog()
+    for number in range(5):
+        text = "x" * (9000 if number in (0, 2, 4) else 10)
+        catalog.apply(record(instance_id=f"i{number}", port=number + 1, tags=("t",), metadata={"m": text}), number + 1)
+    answers = made(catalog, max_bytes=6000)
+    query = Discover(tags=("t",)) if across else Discover(name="engine")
+    found: list[tuple[str, bool]] = []
+    for _ in range(10):
+        answer = discovered(answers, query)
+        found += [(instance.instance_id, bool(instance.metadata)) for instance in answer.instances]
+        if answer.next is None:
+            break
+        query = msgspec.structs.replace(query, after=answer.next)
+    assert found == [("i0", False), ("i1", True), ("i2", False), ("i3", True), ("i4", False)]
+
+
+def test_an_instance_that_no_reply_can_hold_is_left_out_and_paging_ends() -> None:
+    catalog = Catalog()
+    for number in range(3):
+        tags = tuple(f"{n}-{'x' * 60}" for n in range(64)) if number == 1 else ()
+        catalog.apply(record(instance_id=f"i{number}", port=number + 1, tags=tags), number + 1)
+    answer = discovered(made(catalog, max_bytes=2000), Discover(name="engine"))
+    assert [instance.instance_id for instance in answer.instances] == ["i0", "i2"]
+    assert answer.next is None
+
+
+def test_a_row_too_large_for_the_list_of_services_goes_without_its_versions_and_paging_ends() -> None:
+    catalog = Catalog()
+    for number in range(40):
+        version = f"{number}" + "\u0001" * 60
+        catalog.apply(record(instance_id=f"i{number}", port=number + 1, version=version), number + 1)
+    catalog.apply(record("zoo"), 100)
+    answer = msgspec.json.decode(made(catalog, max_bytes=4000).services(Services()), type=ServiceList)
+    assert [(row.name, row.instances, row.versions) for row in answer.services] == [("engine", 40, ()), ("zoo", 1, ())]
+    assert answer.next is None
+
+
+def test_a_row_of_the_list_of_services_follows_its_instances() -> None:
+    catalog = Catalog()
+    answers = made(catalog)
+
+    def rows() -> list[tuple[int, int]]:
+        listed = msgspec.json.decode(answers.services(Services()), type=ServiceList).services
+        return [(row.instances, row.passing) for row in listed]
+
+    catalog.apply(record(), 1)
+    assert rows() == [(1, 1)]
+    catalog.set_state("engine.a1", "critical", "silent", 0, WALL)
+    assert rows() == [(1, 0)]
+    catalog.apply(record(instance_id="b", port=2), 2)
+    assert rows() == [(2, 1)]
+    catalog.apply_removal("engine.a1", 3)
+    assert rows() == [(1, 1)]

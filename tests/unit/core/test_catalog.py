@@ -154,3 +154,27 @@ def test_the_memory_of_services_that_emptied_is_bounded() -> None:
         catalog.apply(record(f"s{n}"), 2 * n + 1)
         catalog.apply_removal(f"s{n}.a1", 2 * n + 2)
     assert len(catalog.services) <= MAX_EMPTY_SERVICES + 1
+
+
+def test_two_instances_at_one_address_are_told_apart_the_same_way_whatever_came_first() -> None:
+    one, other = Catalog(), Catalog()
+    one.apply(record(instance_id="a"), 1)
+    one.apply(record(instance_id="b"), 2)
+    other.apply(record(instance_id="b"), 2)
+    other.apply(record(instance_id="a", version="2"), 3)
+    for catalog in (one, other):
+        found = catalog.at("engine", "10.0.0.1", 1000)
+        assert found is not None
+        assert found.record.instance_id == "a"
+
+
+def test_an_address_still_finds_the_one_who_is_left_there() -> None:
+    catalog = Catalog()
+    catalog.apply(record(instance_id="a"), 1)
+    catalog.apply(record(instance_id="b"), 2)
+    catalog.apply_removal("engine.b", 3)
+    left = catalog.at("engine", "10.0.0.1", 1000)
+    assert left is not None
+    assert left.record.instance_id == "a"
+    catalog.apply_removal("engine.a", 4)
+    assert catalog.at("engine", "10.0.0.1", 1000) is None
