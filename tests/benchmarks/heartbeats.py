@@ -23,6 +23,8 @@ _HEARD = "bench.beat"
 _HOW_MANY = "bench.count"
 _TOLD = re.compile(rb"^hub_heartbeats_total(?:\{[^}]*\})? (?P<count>\S+)$", re.MULTILINE)
 _LOOK_EVERY = 0.02
+_TOGETHER = 2000
+"""Beats handed to the socket at a time."""
 
 Counted = Callable[[], Awaitable[int]]
 
@@ -60,16 +62,17 @@ async def _compare(hub: HubProcess, requester: Requester, pace: Pace, say: Say) 
     return [Row.compared(name, "/s", figures["hub"], figures["listener"], Bar(">=", 0.6))]
 
 
-def _beats(prefix: str, amount: int) -> bytes:
+def _beats(prefix: str, amount: int) -> list[bytes]:
     """So many beats, of each instance in turn; the load that an instance reports changes from beat to beat."""
     keys = (f"{prefix}.beating-{number // 20}.beating-{number // 20}-{number}" for number in cycle(range(_INSTANCES)))
-    return b"".join(
+    beats = [
         publication(key, b'{"status":"passing","load":0.%d}' % (turn // _INSTANCES % 9 + 1))
         for turn, key in enumerate(islice(keys, amount))
-    )
+    ]
+    return [b"".join(beats[start : start + _TOGETHER]) for start in range(0, amount, _TOGETHER)]
 
 
-async def _flooded(load: Load, beats: bytes, amount: int, counted: Counted) -> float:
+async def _flooded(load: Load, beats: list[bytes], amount: int, counted: Counted) -> float:
     """Send them all; returns how many a second were taken in, all of them having been."""
     target = await counted() + amount
     began = perf_counter()

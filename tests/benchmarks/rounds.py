@@ -17,11 +17,11 @@ Work = Callable[[], Awaitable[float]]
 class Pace:
     """How much is measured. What a quick run gives shows that everything works, and nothing else."""
 
-    rounds: int = 5
+    rounds: int = 7
     seconds: float = 1.5
     registrations: int = 4000
     beats: int = 100_000
-    kills: int = 24
+    kills: int = 40
     starts: int = 5
     populations: tuple[int, ...] = (1000, 5000, 10_000, 20_000)
     judged: bool = True

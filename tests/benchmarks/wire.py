@@ -6,6 +6,7 @@ It costs a small part of what a request costs whoever answers it, so that what i
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from time import perf_counter
 from typing import Self, cast
 from urllib.parse import urlsplit
@@ -50,22 +51,23 @@ class Load(asyncio.Protocol):
 
     def close(self) -> None:
         """Hang up."""
+        self._lost.cancel()
         self._transport.close()
 
     async def flush(self) -> None:
         """Return once the server has taken everything sent so far."""
-        self._pong = self._loop.create_future()
-        self._transport.write(b"PING\r\n")
-        async with asyncio.timeout(PATIENCE):
-            await asyncio.wait([self._pong, self._lost], return_when=asyncio.FIRST_COMPLETED)
+        if not self._lost.done():
+            self._pong = self._loop.create_future()
+            self._transport.write(b"PING\r\n")
+            async with asyncio.timeout(PATIENCE):
+                await asyncio.wait([self._pong, self._lost], return_when=asyncio.FIRST_COMPLETED)
         if self._lost.done():
             await self._lost
-            raise ConnectionError("the NATS server hung up")
 
-    async def flood(self, blob: bytes) -> None:
-        """Send it all as fast as the server takes it."""
-        for start in range(0, len(blob), 1 << 18):
-            self._transport.write(blob[start : start + (1 << 18)])
+    async def flood(self, blobs: Iterable[bytes]) -> None:
+        """Send them all as fast as the server takes them; each is of whole messages, since a PONG may come between."""
+        for blob in blobs:
+            self._transport.write(blob)
             await self._drained.wait()
         await self.flush()
 
@@ -99,7 +101,7 @@ class Load(asyncio.Protocol):
         """Let nobody wait for what will not come."""
         self._drained.set()
         if not self._lost.done():
-            self._lost.set_result(None)
+            self._lost.set_exception(ConnectionError(f"the NATS server hung up: {error}"))
         if self._done is not None and not self._done.done():
             self._done.set_exception(ConnectionError(f"the NATS server hung up: {error}"))
 
