@@ -22,7 +22,7 @@ async def connected(url: str | list[str], **options: Any) -> AsyncIterator[Clien
 
 
 async def call(client: Client, subject: str, message: Any = None, *, timeout: float = 10.0) -> Any:
-    """The decoded reply to a request; error replies too (see `refusal`). `message` may be bytes, or anything for JSON."""
+    """The decoded reply to a request, error replies too (see `refusal`). `message` is bytes, or anything for JSON."""
     payload = message if isinstance(message, bytes) else json.dumps(message if message is not None else {}).encode()
     reply = await client.request(subject, payload, timeout=timeout)
     return json.loads(reply.data)

@@ -21,9 +21,10 @@ def version_of(python: str) -> tuple[int, int] | None:
     """The (major, minor) version of a CPython, or None where it is none or does not run."""
     ask = "import sys; print(sys.implementation.name, *sys.version_info[:2])"
     try:
-        told = subprocess.run([python, "-c", ask], capture_output=True, text=True, timeout=20, check=True).stdout.split()
+        answer = subprocess.run([python, "-c", ask], capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
+    told = answer.stdout.split()
     return (int(told[1]), int(told[2])) if told and told[0] == "cpython" else None
 
 
@@ -49,7 +50,8 @@ def main() -> int:
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "--require-hashes", "-r", "requirements.lock"], cwd=_ROOT, check=True)
     subprocess.run([*pip, "--no-deps", "--no-build-isolation", "-e", "."], cwd=_ROOT, check=True)
-    return subprocess.run([python, "-m", "pytest", "-q", "tests/unit", "tests/properties"], cwd=_ROOT, check=False).returncode
+    tests = [python, "-m", "pytest", "-q", "tests/unit", "tests/properties"]
+    return subprocess.run(tests, cwd=_ROOT, check=False).returncode
 
 
 if __name__ == "__main__":
