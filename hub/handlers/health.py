@@ -22,8 +22,10 @@ log = structlog.get_logger(__name__)
 
 _GATHER = 0.02
 """Seconds that changes are gathered for, so that a service that changes a hundred times at once is told of once."""
-_SHARE = 20
-"""A service's reports take at most one part in so many of the time: the next waits while a large one is paid for."""
+_BYTES_A_SECOND = 1 << 20
+"""What the reports on one service may amount to: a large one in churn is told of less often, and then as it is."""
+_BREATHE_EVERY = 64
+"""Reports in a row after which others get their turn."""
 _SPREAD = 50
 """The round over all services is spread over this many slices of the interval, to be a murmur and not a burst."""
 
@@ -79,7 +81,9 @@ class HealthReporter:
             if not self._leads():
                 continue
             self._not_before = {name: at for name, at in self._not_before.items() if at > self._clock.now()}
-            for name in changed:
+            for number, name in enumerate(changed, start=1):
+                if not number % _BREATHE_EVERY:
+                    await asyncio.sleep(0)
                 if name in self._not_before:
                     self._changed[name] = None
                     self._wake.set()
@@ -101,11 +105,11 @@ class HealthReporter:
     async def _tell(self, name: str) -> None:
         service = self._registry.catalog.services.get(name)
         if service is not None:
-            began = self._clock.now()
-            await self._publish(name, report(service, max_bytes=self._max_bytes))
-            took = self._clock.now() - began
-            if took > _GATHER / _SHARE:
-                self._not_before[name] = began + took * _SHARE
+            payload = report(service, max_bytes=self._max_bytes)
+            pause = len(payload) / _BYTES_A_SECOND
+            if pause > _GATHER:
+                self._not_before[name] = self._clock.now() + pause
+            await self._publish(name, payload)
 
     async def _tell_of_self(self, *, only_if_changed: bool = False) -> None:
         doubt = self._registry.liveness.doubt or ""
