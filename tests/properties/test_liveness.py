@@ -80,15 +80,16 @@ class Fleet(RuleBasedStateMachine):
     def register(self, key: str, kind: Kind, ttl: float, deregister_after: float) -> None:
         known = self.known.get(key)
         if known is None:
-            self.known[key] = Known(kind, ttl, deregister_after, self.now, kind == "heartbeat")
+            self.known[key] = known = Known(kind, ttl, deregister_after, self.now, kind == "heartbeat")
+            self.lives(known)
             for replica in self.replicas:
                 replica.states[key] = (PASSING, 0)
         else:
+            self.lives(known)
             if kind != known.kind:
                 known.must_beat = kind == "heartbeat"
             known.kind, known.ttl, known.deregister_after = kind, ttl, deregister_after
             self.decide(lambda replica: replica.liveness.registered(key, self.now))
-        self.lives(self.known[key])
         for replica in self.replicas:
             status, relapses = replica.states[key]
             replica.liveness.track(key, kind, ttl, deregister_after, status, relapses, self.now, beat=True)
@@ -107,7 +108,7 @@ class Fleet(RuleBasedStateMachine):
         if known is None:
             known = self.known[key] = Known("heartbeat", 3.0, 5.0, self.now, must_beat=True)
         elif self.first.states[key][0] == CRITICAL != status:
-            known.word, known.good_since = self.now, -inf
+            known.word, known.good_since = self.now, None if known.reported == CRITICAL else -inf
         if status == CRITICAL and self.first.states.get(key, (PASSING, 0))[0] != CRITICAL:
             known.good_since = None
         if self.first.states.get(key) != (status, relapses):
@@ -199,6 +200,16 @@ class Fleet(RuleBasedStateMachine):
     def pass_a_long_quiet_time(self) -> None:
         self.pass_time(310.0, LONGEST_TICK)
 
+    @rule(count=st.integers(15, 40), deregister_after=PATIENCE, are_connected=st.booleans())
+    def lose_a_fleet(self, count: int, deregister_after: float, are_connected: bool) -> None:
+        """Many die at once and are removed as fast as they may be."""
+        self.register_many(count, 1.0, deregister_after, are_connected)
+        self.all_live_or_die(False)
+        self.pass_time(deregister_after + 2.5, 0.1)
+        self.remove_the_dead()
+        self.pass_time(0.3, 0.1)
+        self.remove_the_dead()
+
     @rule()
     def remove_the_dead(self) -> None:
         due = self.first.liveness.due_removals(self.now)
@@ -244,6 +255,7 @@ class Fleet(RuleBasedStateMachine):
         assert callable(ask)
         verdicts = [ask(replica) for replica in self.replicas]
         assert verdicts[0] == verdicts[1]
+        self.judge(verdicts[0])
         for replica, verdict in zip(self.replicas, verdicts, strict=True):
             replica.apply(verdict)
         if verdicts[0] is not None:
@@ -253,11 +265,20 @@ class Fleet(RuleBasedStateMachine):
         found = [replica.liveness.tick(self.now) for replica in self.replicas]
         assert found[0] == found[1]
         for verdict in found[0]:
+            self.judge(verdict)
             for replica in self.replicas:
                 replica.apply(verdict)
             self.store(self.second, verdict.key, verdict.status, verdict.relapses)
             if verdict.reason.startswith("no heartbeat"):
                 self.found_silent(self.known[verdict.key])
+
+    def judge(self, verdict: Verdict | None) -> None:
+        """Nobody recovers without a sign of life, nor before its probation is over."""
+        if verdict is None or verdict.status == CRITICAL or self.first.states[verdict.key][0] != CRITICAL:
+            return
+        known = self.known[verdict.key]
+        assert known.good_since is not None
+        assert known.beat - known.good_since >= probation(verdict.relapses) - 1e-6
 
     def found_silent(self, known: Known) -> None:
         assert known.must_beat

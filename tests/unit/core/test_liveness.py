@@ -147,11 +147,12 @@ def test_a_permanent_instance_that_never_beats_stays_as_it_is(kind: Kind) -> Non
 @pytest.mark.parametrize("kind", ["permanent", "probe"])
 def test_a_permanent_instance_that_has_beaten_is_marked_when_it_falls_silent_and_never_removed(kind: Kind) -> None:
     hub = hearer(kind=kind, deregister_after=1.0)
-    hub.run(5.0)
+    hub.track("engine.other")
+    hub.run(5.0, ["engine.other"])
     hub.beat()
-    hub.run(5.9)
+    hub.run(5.9, ["engine.other"])
     assert hub.statuses[A] == "passing"
-    hub.run(100.0)
+    hub.run(100.0, ["engine.other"])
     assert hub.statuses[A] == "critical"
     assert hub.liveness.due_removals(hub.now) == []
 
