@@ -12,7 +12,7 @@ from random import Random
 
 import msgspec
 
-from hub.core.catalog import MAX_CACHED_QUERIES, Catalog, Entry, Service
+from hub.core.catalog import MAX_CACHED_BYTES, MAX_CACHED_QUERIES, Catalog, Entry, Service
 from hub.core.selection import matching, pick
 from hub.core.versions import version_range
 from hub.errors import InvalidRequest
@@ -76,9 +76,7 @@ class Answers:
         rows, last = self._page(chosen, query.limit)
         following = last.record.instance_id if last else None
         reply = self._reply(query, service, rows, selection.degraded, following)
-        if len(service.answers) >= MAX_CACHED_QUERIES:
-            service.answers.clear()
-        service.answers[query] = reply
+        _keep(service, query, reply)
         return reply
 
     def services(self, query: Services) -> bytes:
@@ -173,6 +171,14 @@ class Answers:
     def _revision(self, service: Service | None) -> int:
         """A service's own revision, so that a blocking query sleeps through changes of others; else the registry's."""
         return service.revision if service is not None else self._catalog.revision
+
+
+def _keep(service: Service, query: Discover, reply: bytes) -> None:
+    if len(service.answers) >= MAX_CACHED_QUERIES or service.answers_size + len(reply) > MAX_CACHED_BYTES:
+        service.answers.clear()
+        service.answers_size = 0
+    service.answers[query] = reply
+    service.answers_size += len(reply)
 
 
 def summarise(service: Service) -> ServiceSummary:

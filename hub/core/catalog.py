@@ -23,6 +23,8 @@ from hub.wire.record import Desired, Record
 from hub.wire.subjects import instance_key
 
 MAX_CACHED_QUERIES = 64
+MAX_CACHED_BYTES = 4 << 20
+"""What the answers kept for one service may take, lest many questions about a large one fill the memory."""
 MAX_EMPTY_SERVICES = 10_000
 """Services without instances whose revision is remembered, for those who wait for their next change."""
 
@@ -63,6 +65,8 @@ class Service:
     order: list[str] = field(default_factory=list)
     selections: dict[Discover, Selection[Entry]] = field(default_factory=dict)
     answers: dict[Discover, bytes] = field(default_factory=dict)
+    answers_size: int = 0
+    """Bytes of all the answers."""
     summary: bytes | None = None
     """The service's row in the list of services, once it has been asked for."""
     turn: int = 0
@@ -76,6 +80,7 @@ class Service:
         """Something that an answer shows has changed."""
         self.selections.clear()
         self.answers.clear()
+        self.answers_size = 0
         self.summary = None
 
 
@@ -213,6 +218,7 @@ class Catalog:
         if revision > service.revision:
             service.revision = revision
             service.answers.clear()
+            service.answers_size = 0
             self._observe(name)
 
     def _place(self, key: str, record: Record, revision: int, *, adopt: bool) -> Entry | None:

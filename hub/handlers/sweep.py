@@ -19,7 +19,7 @@ from hub.store.ports import Bucket, RevisionConflict
 from hub.telemetry.metrics import Metrics
 from hub.wire import subjects
 from hub.wire.codec import encode
-from hub.wire.names import CRITICAL
+from hub.wire.names import CRITICAL, is_instance_id, is_service_name
 
 log = structlog.get_logger(__name__)
 
@@ -132,6 +132,9 @@ class Sweep:
             log.info("instance removed", key=key, reason=reason)
 
     async def _ask_to_register(self, key: str) -> None:
+        service, _, instance_id = key.partition(".")
+        if not (is_service_name(service) and is_instance_id(instance_id)):
+            return  # nobody of that name can register
         try:
             await self._client.publish(subjects.reregister(key))
         except (nats.errors.Error, OSError) as error:

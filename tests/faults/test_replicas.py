@@ -1,4 +1,4 @@
-"""Several hubs on one NATS: the same answers, whoever wrote and whoever is asked, and no harm from those who come back."""
+"""Several hubs on one NATS: the same answers, whoever wrote and whoever is asked; no harm from one that comes back."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def answers(client: Client) -> list[bytes]:
 
 
 async def answers_of(client: Client, hub: HubProcess, others: list[HubProcess]) -> list[bytes]:
-    """What one hub says to all questions. The others are frozen meanwhile, so each is asked until this one answers it."""
+    """What one hub says to all questions. The others are frozen meanwhile, so each is asked until it is answered."""
     for other in others:
         other.interrupt(signal.SIGSTOP)
     try:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from hub.core.answers import Answers
-from hub.core.catalog import Catalog
+from hub.core.catalog import MAX_CACHED_BYTES, Catalog
 from hub.errors import InvalidRequest
 from hub.wire.discovery import Discover, Discovered, ServiceList, Services
 from tests.unit.core.making import WALL, record
@@ -213,3 +213,16 @@ def test_a_row_of_the_list_of_services_follows_its_instances() -> None:
     assert rows() == [(2, 1)]
     catalog.apply_removal("engine.a1", 3)
     assert rows() == [(1, 1)]
+
+
+def test_many_questions_about_a_large_service_do_not_fill_the_memory() -> None:
+    catalog = Catalog()
+    for number in range(500):
+        catalog.apply(record(instance_id=f"i{number}", port=number + 1, metadata={"m": "x" * 1000}), number + 1)
+    answers = made(catalog)
+    for limit in range(400, 500):
+        answers.discover(Discover(name="engine", limit=limit))
+        service = catalog.services["engine"]
+        assert service.answers_size == sum(map(len, service.answers.values())) <= MAX_CACHED_BYTES
+    catalog.apply(record(instance_id="i1", port=2), 1000)
+    assert (service.answers, service.answers_size) == ({}, 0)
