@@ -174,6 +174,7 @@ class Hub:
             observe=self._observe,
             default_ttl=settings.registry.default_ttl,
             default_deregister_after=settings.registry.default_deregister_after,
+            removal_share=settings.registry.removal_share,
         )
         answers = Answers(self.registry.catalog, max_bytes=max_bytes, random=Random())
         registry_spec, desired_spec, leader_spec = (

@@ -29,7 +29,7 @@ from hub.core.awareness import STALL, Awareness
 from hub.core.damping import MEMORY
 from hub.core.deadlines import Deadlines
 from hub.core.pulse import Pulse, Verdict
-from hub.core.removal import RemovalCap
+from hub.core.removal import SHARE, RemovalCap
 from hub.core.silence import MassSilence
 from hub.core.strangers import Strangers
 from hub.wire import names
@@ -45,15 +45,16 @@ class Liveness:
 
     Args:
         now: When it begins to hear.
+        removal_share: The share of a larger fleet that may be removed within a minute.
     """
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, *, removal_share: float = SHARE) -> None:
         self._pulses: dict[str, Pulse] = {}
         self._fleet = 0
         self._awareness = Awareness(now)
         self._mass = MassSilence()
         self._strangers = Strangers()
-        self._cap = RemovalCap()
+        self._cap = RemovalCap(removal_share)
         self._silence = Deadlines()
         """When to look at an instance next: never later than when it may become critical or stop being kept."""
         self._removals = Deadlines()

@@ -16,6 +16,7 @@ import msgspec
 from hub.core.catalog import Catalog, Entry
 from hub.core.identity import derived_instance_id
 from hub.core.liveness import Liveness, Verdict
+from hub.core.removal import SHARE
 from hub.errors import Conflict, NotFound, Unsupported
 from hub.wire.names import PASSING, ReportedStatus
 from hub.wire.record import Record
@@ -51,6 +52,7 @@ class Registry:
         observe: Called with a service's name after each visible change to it.
         default_ttl: Seconds, for those who register without.
         default_deregister_after: Seconds, for those who register without.
+        removal_share: The share of a larger fleet that may be removed within a minute.
     """
 
     def __init__(
@@ -60,9 +62,10 @@ class Registry:
         observe: Callable[[str], None] = lambda service: None,
         default_ttl: float = DEFAULT_TTL,
         default_deregister_after: float = DEFAULT_DEREGISTER_AFTER,
+        removal_share: float = SHARE,
     ) -> None:
         self.catalog = Catalog(observe)
-        self.liveness = Liveness(now)
+        self.liveness = Liveness(now, removal_share=removal_share)
         self._default_ttl = default_ttl
         self._default_deregister_after = default_deregister_after
 

@@ -138,3 +138,12 @@ def test_what_was_deleted_is_forgotten() -> None:
     assert registry.catalog.entries == {}
     assert registry.beat("engine.a1", 1.0, wall) is None
     assert registry.tick(100.0, wall) == []
+
+
+def test_the_share_that_may_be_removed_is_as_it_was_set() -> None:
+    registry = Registry(0.0, removal_share=0.5)
+    for n in range(40):
+        stored(registry, n + 1, instance_id=f"i{n}", port=n + 1, ttl=1.0, deregister_after=1.0)
+    for tenth in range(100):
+        registry.tick(tenth / 10, wall)
+    assert len(registry.liveness.due_removals(9.9)) == 20
