@@ -14,6 +14,7 @@ from nats.aio.subscription import Subscription
 
 from hub.errors import HubError, InternalError, Overloaded
 from hub.handlers.inflight import InFlight
+from hub.handlers.sparing import Sparing
 from hub.telemetry.metrics import RequestMeter
 from hub.transport.direct import subscribe_direct
 from hub.wire import fault
@@ -44,6 +45,7 @@ class Endpoint:
         self._respond = respond
         self._in_flight = in_flight
         self._meter = meter
+        self._sparing = Sparing()
         self._subscription: Subscription | None = None
 
     async def start(self) -> None:
@@ -97,16 +99,21 @@ class Endpoint:
         body, headers = fault.encode(error)
         await self._reply(message.reply, body, headers)
         self._meter.observe(error.code, perf_counter() - began)
-        if not message.reply:
-            log.info("message refused", subject=self._subject, code=error.code, reason=error.message)
+        if not message.reply and (omitted := self._sparing.take()) is not None:
+            log.info(
+                "message refused", subject=self._subject, code=error.code, reason=error.message, omitted_before=omitted
+            )
 
     async def _reply(self, inbox: str, payload: bytes, headers: dict[str, str] | None = None) -> None:
         if not inbox:
             return
         if inbox.startswith(_FORBIDDEN_REPLIES):
-            log.warning("reply subject refused", subject=self._subject, reply=inbox)
+            if (omitted := self._sparing.take()) is not None:
+                log.warning("reply subject refused", subject=self._subject, reply=inbox, omitted_before=omitted)
             return
         try:
             await self._client.publish(inbox, payload, headers=headers)
         except (nats.errors.Error, OSError) as error:
-            log.warning("reply not sent", subject=self._subject, reason=str(error) or type(error).__name__)
+            if (omitted := self._sparing.take()) is not None:
+                reason = str(error) or type(error).__name__
+                log.warning("reply not sent", subject=self._subject, reason=reason, omitted_before=omitted)

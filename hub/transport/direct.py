@@ -7,6 +7,7 @@ callback has not taken stays in the socket.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from nats.aio.client import Client
@@ -14,6 +15,10 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from hub.transport.sturdy import SturdyClient
+
+BREATHE_EVERY = 64
+"""Messages in a row after which everything else on the event loop gets its turn. Reading what has arrived already never
+waits, so that a flood would stop timers, other tasks and even the answers to the server's pings."""
 
 Deliver = Callable[[Msg], Awaitable[None]]
 
@@ -28,6 +33,7 @@ class DirectClient(SturdyClient):
     def __init__(self) -> None:
         super().__init__()
         self._direct: dict[int, Deliver] = {}
+        self._in_a_row = 0
 
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
         deliver = self._direct.get(sid)
@@ -44,6 +50,10 @@ class DirectClient(SturdyClient):
             await deliver(message)
         except Exception as error:  # noqa: BLE001  # as the library does: the next message is delivered
             await self._error_cb(error)
+        self._in_a_row += 1
+        if self._in_a_row >= BREATHE_EVERY:
+            self._in_a_row = 0
+            await asyncio.sleep(0)
 
     def _remove_sub(self, sid: int, max_msgs: int = 0) -> None:
         self._direct.pop(sid, None)

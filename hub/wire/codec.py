@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable
+from functools import cache
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
@@ -74,8 +76,14 @@ class Decoder(Generic[T]):
         steps = [m["name"] or m["index"] for m in _STEP.finditer(path)]
         got = _abbreviate(_value_at(msgspec.json.decode(payload), steps))
         plain = _WORDS.match(words.replace("`", ""))
-        expected = _expected(inspect.type_info(self._kind), steps) or (plain["expected"] if plain else words)
+        expected = _expected(_type_info(self._kind), steps) or (plain["expected"] if plain else words)
         return InvalidRequest(f"{field or 'message'}: expected {expected}, got {got}", field=field or None)
+
+
+@cache
+def _type_info(kind: Hashable) -> inspect.Type:
+    """What `inspect` says of a kind of message, which is dear to find out."""
+    return inspect.type_info(kind)
 
 
 def _value_at(value: Any, steps: list[str]) -> Any:

@@ -74,6 +74,23 @@ async def test_a_flood_of_garbage_is_refused_message_by_message_and_leaves_no_tr
     assert "Traceback" not in own_hub.output()
 
 
+async def test_fifty_thousand_bad_messages_do_not_make_the_hub_stand_still(
+    own_hub: HubProcess, own_client: Client
+) -> None:
+    async with connected(own_hub.nats_url) as attacker:
+        for number in range(50_000):
+            await attacker.publish("hub.register", b'{"name":5}')
+            if not number % 5000:
+                await attacker.flush(30)
+        await attacker.flush(30)
+        assert (await call(own_client, "hub.services", timeout=30))["services"] == []
+    output = own_hub.output()
+    assert "connection lost" not in output
+    assert "Traceback" not in output
+    assert 0 < output.count("message refused") < 1000
+    assert "omitted_before" in output
+
+
 async def test_waiting_discoveries_are_bounded_and_keep_nobody_else_waiting(
     own_hub: HubProcess, own_client: Client
 ) -> None:
