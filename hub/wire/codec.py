@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
-from functools import cache
+from functools import cached_property
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
@@ -61,6 +60,11 @@ class Decoder(Generic[T]):
         except (msgspec.DecodeError, UnicodeDecodeError) as error:  # broken behind the place that was refused first
             raise InvalidRequest(f"message: expected JSON, got something else: {error}") from None
 
+    @cached_property
+    def _info(self) -> inspect.Type:
+        """What is known of the kind; dear to find out, and needed only for explanations."""
+        return inspect.type_info(self._kind)
+
     def _explain(self, payload: bytes, complaint: str) -> InvalidRequest:
         found = _PATH.search(complaint)
         words = complaint[: found.start()] if found else complaint
@@ -76,14 +80,8 @@ class Decoder(Generic[T]):
         steps = [m["name"] or m["index"] for m in _STEP.finditer(path)]
         got = _abbreviate(_value_at(msgspec.json.decode(payload), steps))
         plain = _WORDS.match(words.replace("`", ""))
-        expected = _expected(_type_info(self._kind), steps) or (plain["expected"] if plain else words)
+        expected = _expected(self._info, steps) or (plain["expected"] if plain else words)
         return InvalidRequest(f"{field or 'message'}: expected {expected}, got {got}", field=field or None)
-
-
-@cache
-def _type_info(kind: Hashable) -> inspect.Type:
-    """What `inspect` says of a kind of message, which is dear to find out."""
-    return inspect.type_info(kind)
 
 
 def _value_at(value: Any, steps: list[str]) -> Any:
