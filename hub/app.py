@@ -18,7 +18,7 @@ from nats.aio.client import Client
 
 from hub.core.answers import Answers
 from hub.core.registry import Registry
-from hub.errors import StartupError
+from hub.errors import StartupError, Unavailable
 from hub.handlers.changes import Changes
 from hub.handlers.clock import Clock
 from hub.handlers.connections import Connections
@@ -85,8 +85,9 @@ class Hub:
         self._background: set[asyncio.Task[None]] = set()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._endpoints: list[Endpoint] = []
-        self._draining = False
+        self._connected = False
         self._started = False
+        self._draining = False
 
     # --- what the sidecar and the CLI ask
 
@@ -218,6 +219,7 @@ class Hub:
         await self._answer(subjects.DISCOVER, discovery.discover, self._waiting)
         await self._answer(subjects.SERVICES, discovery.services)
         await self._client.flush()
+        self.metrics.sources = self._sources()
         self._started = True
         log.info("hub started", hub=self.hub_id, instances=len(self.registry.catalog.entries))
 
@@ -246,17 +248,24 @@ class Hub:
     # --- NATS
 
     async def _connect(self) -> Client:
-        client = await connect(
-            self._urls,
-            name=self.hub_id,
-            notices=Notices(
-                disconnected=self._on_disconnected,
-                reconnected=self._on_reconnected,
-                closed=self._on_closed,
-                error=self._on_error,
-            ),
-            credentials=Credentials(credentials_file=self._settings.nats.credentials),
-        )
+        try:
+            client = await connect(
+                self._urls,
+                name=self.hub_id,
+                notices=Notices(
+                    disconnected=self._on_disconnected,
+                    reconnected=self._on_reconnected,
+                    closed=self._on_closed,
+                    error=self._on_error,
+                ),
+                credentials=Credentials(credentials_file=self._settings.nats.credentials),
+            )
+        except Unavailable as error:
+            raise StartupError(
+                f"{error.message}: start nats-server there, name another with --nats or NATS_URL (with its login: "
+                "nats://user:password@host:4222), or let `hub up` run its own"
+            ) from None
+        self._connected = True
         self._stack.push_async_callback(_close, client)
         version = client.connected_server_version
         if (version.major, version.minor) < OLDEST_SERVER:
@@ -336,7 +345,7 @@ class Hub:
         self._sweep.hurry()
 
     async def _on_disconnected(self) -> None:
-        if not self._draining:
+        if self._connected and not self._draining:
             log.warning("NATS connection lost; reconnecting")
 
     async def _on_reconnected(self) -> None:
@@ -347,6 +356,8 @@ class Hub:
             self._failed.set_exception(StartupError("NATS closed the connection for good; see the log for its reason"))
 
     async def _on_error(self, error: Exception) -> None:
+        if not self._connected:
+            return  # each attempt fails alike; the last word on it is said once
         log.warning("NATS error", reason=str(error) or type(error).__name__)
         if isinstance(error, nats.errors.SlowConsumerError) and self._started:
             self.registry.liveness.deafened(self._clock.now(), "messages were dropped, the hub was too slow")

@@ -98,7 +98,7 @@ async def connect(
         cause = last[0] if last and isinstance(error, TimeoutError) else error
         await _abandon(client)
         where = ", ".join(without_password(url) for url in servers)
-        raise Unavailable(f"NATS: no server answered at {where} ({describe(cause)})") from None
+        raise Unavailable(f"NATS: no server took the connection at {where} ({describe(cause)})") from None
     return client
 
 
