@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, Final, NamedTuple
 
@@ -9,6 +11,7 @@ import click
 
 from hub.cli import failure
 from hub.errors import HubError
+from hub.version import __version__
 
 
 class Verb(NamedTuple):
@@ -44,6 +47,10 @@ Exit codes:
 """
 
 
+_NOT_WRITTEN: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What writing to a full or broken disk raises. A pipe that nobody reads any more is no failure; click ends for it."""
+
+
 class LazyGroup(click.Group):
     """A group that imports a verb only to run it, so that a client's verb never waits for the server's imports."""
 
@@ -61,6 +68,16 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """See `click.Group.resolve_command`; names the verb that was probably meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = get_close_matches(args[0], VERBS, n=1)
+            raise click.UsageError(error.message + (f" Did you mean {near[0]!r}?" if near else ""), ctx) from None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the verbs without importing them."""
         with formatter.section("Commands"):
@@ -73,10 +90,16 @@ class LazyGroup(click.Group):
         except HubError as error:
             failure.tell(error, as_json=failure.wants_json(ctx))
             ctx.exit(failure.exit_code(error))
+        except OSError as error:
+            if error.errno not in _NOT_WRITTEN:
+                raise
+            failure.tell(HubError(f"the output cannot be written ({error.strerror})"), as_json=failure.wants_json(ctx))
+            ctx.exit(failure.FAILED)
         except KeyboardInterrupt:
             ctx.exit(failure.INTERRUPTED)
 
 
 @click.group(cls=LazyGroup, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="hub %(version)s")
 def hub() -> None:
     """Central Hub: services register, find each other, and leave, over NATS."""

@@ -24,7 +24,7 @@ def connection(timeout: float = 5.0) -> Callable[[F], F]:
         "urls",
         metavar="URL",
         default=DEFAULT_URL,
-        envvar="NATS_URL",
+        envvar=["HUB_NATS_URL", "NATS_URL"],
         show_default=True,
         show_envvar=True,
         callback=_urls,

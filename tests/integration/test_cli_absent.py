@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands import run
+from tests.hubs import environment, hub_command
 from tests.servers import NatsServer, free_port
 
 ASKING = [
@@ -95,6 +97,15 @@ def test_the_version_needs_nobody() -> None:
     done = run("version", nats=f"nats://127.0.0.1:{free_port()}")
     assert done.returncode == 0
     assert done.stdout.splitlines()[1:] == ["contract v1", "nats-server unknown (no NATS answers)"]
+
+
+def test_an_output_that_cannot_be_written_is_one_clear_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [hub_command(), "version"], env=environment(), stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr == "hub: the output cannot be written (No space left on device)\n"
 
 
 def test_the_version_tells_the_servers_where_there_is_one(shared_nats: NatsServer) -> None:

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from hub.cli.group import VERBS, hub
+from hub.version import __version__
 
 CLIENT_VERBS = ("services", "discover", "register", "deregister", "watch", "version")
 HEAVY = ("starlette", "uvicorn", "structlog", "prometheus_client", "uvloop", "rich", "hub.app", "hub.store")
@@ -53,8 +54,16 @@ def test_the_help_lists_every_verb_and_every_exit_code() -> None:
         assert f"\n    {code} " in text
 
 
-def test_a_verb_that_does_not_exist_is_wrong_usage() -> None:
-    assert CliRunner().invoke(hub, ["srvices"]).exit_code == 2
+def test_a_verb_that_does_not_exist_is_wrong_usage_and_the_one_that_was_meant_is_named() -> None:
+    result = CliRunner().invoke(hub, ["srvices"])
+    assert result.exit_code == 2
+    assert "No such command 'srvices'. Did you mean 'services'?" in result.output
+    assert "Did you mean" not in CliRunner().invoke(hub, ["xyzzy"]).output
+
+
+def test_the_version_is_an_option_too() -> None:
+    result = CliRunner().invoke(hub, ["--version"])
+    assert (result.exit_code, result.output) == (0, f"hub {__version__}\n")
 
 
 def test_the_help_imports_no_verb() -> None:

@@ -15,12 +15,20 @@ def show(urls: list[str], timeout: float) -> None:
 
 
 def test_the_nats_of_this_machine_is_the_default() -> None:
-    assert CliRunner(env={"NATS_URL": None}).invoke(show).output == "['nats://127.0.0.1:4222'] 5\n"
+    assert (
+        CliRunner(env={"HUB_NATS_URL": None, "NATS_URL": None}).invoke(show).output == "['nats://127.0.0.1:4222'] 5\n"
+    )
 
 
 def test_several_servers_may_come_from_the_environment() -> None:
     result = CliRunner(env={"NATS_URL": "nats://a:1, tls://b:2,c:3"}).invoke(show)
     assert result.output == "['nats://a:1', 'tls://b:2', 'nats://c:3'] 5\n"
+
+
+def test_the_hubs_own_variable_goes_before_the_platforms_as_it_does_for_the_server() -> None:
+    assert CliRunner(env={"HUB_NATS_URL": "nats://a:1", "NATS_URL": "nats://b:2"}).invoke(show).output == (
+        "['nats://a:1'] 5\n"
+    )
 
 
 def test_the_command_line_wins_over_the_environment() -> None:
