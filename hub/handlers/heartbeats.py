@@ -5,7 +5,6 @@ from __future__ import annotations
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 
 from hub.core.registry import Registry
 from hub.errors import HubError
@@ -28,17 +27,10 @@ class Heartbeats:
         self._clock = clock
         self._metrics = metrics
         self._decode = Decoder(Heartbeat)
-        self._subscription: Subscription | None = None
 
     async def start(self) -> None:
-        """Begin to hear."""
-        self._subscription = await subscribe_direct(self._client, subjects.HEARTBEATS, self._on_beat)
-
-    async def stop(self) -> None:
-        """Hear no more."""
-        if self._subscription is not None and self._client.is_connected:
-            await self._subscription.unsubscribe()
-        self._subscription = None
+        """Begin to hear, for as long as the connection is open."""
+        await subscribe_direct(self._client, subjects.HEARTBEATS, self._on_beat)
 
     async def _on_beat(self, message: Msg) -> None:
         key = message.subject[len(subjects.HEARTBEAT_PREFIX) :]

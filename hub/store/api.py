@@ -32,14 +32,12 @@ class PubAck(Struct, frozen=True):
     """The answer to a publish into a stream."""
 
     seq: int = 0
-    duplicate: bool = False
     error: Refusal | None = None
 
 
 class StreamState(Struct, frozen=True):
-    """What a stream holds. `last_seq` counts every message it ever took."""
+    """How far a stream has come. `last_seq` counts every message it ever took."""
 
-    messages: int
     last_seq: int
 
 

@@ -105,7 +105,6 @@ class StreamSpec:
             "duplicate_window": round(self.dedup_window * _NANOSECONDS),
             "num_replicas": self.replicas,
             "allow_direct": True,
-            "allow_atomic": True,
         }
 
 
