@@ -18,6 +18,7 @@ from nats.aio.client import Client
 
 from hub.core.answers import Answers
 from hub.core.registry import Registry
+from hub.embedded.binary import OLDEST
 from hub.errors import StartupError, Unavailable
 from hub.handlers.changes import Changes
 from hub.handlers.clock import Clock
@@ -37,13 +38,12 @@ from hub.store.events import EventLog
 from hub.store.jetstream import JetStreamBucket
 from hub.store.lease import LeaderLease
 from hub.telemetry.metrics import Metrics, Sources
-from hub.transport.connection import Credentials, Notices, connect, without_password
+from hub.transport.connection import Credentials, Notices, close, connect, describe, without_password
 from hub.transport.requests import Requester
 from hub.wire import subjects
 
 log = structlog.get_logger(__name__)
 
-OLDEST_SERVER = (2, 12)
 _LEASE_ALONE = 2.0
 _LEASE_IN_CLUSTER = 10.0
 """A cluster may take seconds to elect a stream leader, in which no lease can be renewed."""
@@ -86,6 +86,7 @@ class Hub:
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._endpoints: list[Endpoint] = []
         self._connected = False
+        self._trouble = ""
         self._started = False
         self._draining = False
 
@@ -266,10 +267,10 @@ class Hub:
                 "nats://user:password@host:4222), or let `hub up` run its own"
             ) from None
         self._connected = True
-        self._stack.push_async_callback(_close, client)
+        self._stack.push_async_callback(close, client)
         version = client.connected_server_version
-        if (version.major, version.minor) < OLDEST_SERVER:
-            wanted = ".".join(map(str, OLDEST_SERVER))
+        if (version.major, version.minor) < OLDEST:
+            wanted = ".".join(map(str, OLDEST))
             raise StartupError(
                 f"NATS at {without_password(self._urls[0])} is {version.major}.{version.minor}.{version.patch}; "
                 f"Central Hub needs {wanted} or newer: upgrade nats-server, or let `hub up` run its own"
@@ -290,7 +291,7 @@ class Hub:
             notices=Notices(reconnected=reread),
             credentials=Credentials(nkey_seed=self._system_seed),
         )
-        self._stack.push_async_callback(_close, client)
+        self._stack.push_async_callback(close, client)
         requester = await self._stack.enter_async_context(Requester(client))
         connections = Connections(client, requester, self.registry, self._clock)
         await connections.start()
@@ -349,6 +350,7 @@ class Hub:
             log.warning("NATS connection lost; reconnecting")
 
     async def _on_reconnected(self) -> None:
+        self._trouble = ""
         log.info("NATS connection is back")
 
     async def _on_closed(self) -> None:
@@ -357,8 +359,11 @@ class Hub:
 
     async def _on_error(self, error: Exception) -> None:
         if not self._connected:
-            return  # each attempt fails alike; the last word on it is said once
-        log.warning("NATS error", reason=str(error) or type(error).__name__)
+            return  # `_connect` tells of it, once
+        reason = describe(error)
+        if self._client.is_connected or reason != self._trouble:  # each attempt to reconnect fails alike
+            log.warning("NATS error", reason=reason)
+        self._trouble = reason
         if isinstance(error, nats.errors.SlowConsumerError) and self._started:
             self.registry.liveness.deafened(self._clock.now(), "messages were dropped, the hub was too slow")
 
@@ -384,14 +389,3 @@ class Hub:
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._failed.done():
             self._failed.exception()  # whoever waits has been told; nobody else needs to be
-
-
-async def _close(client: Client) -> None:
-    """Send what is pending, and close."""
-    if client.is_closed:
-        return
-    with contextlib.suppress(TimeoutError, nats.errors.Error, OSError):
-        async with asyncio.timeout(1):
-            if client.is_connected:
-                await client.flush()
-            await client.close()

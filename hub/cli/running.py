@@ -45,6 +45,7 @@ def run(settings: Settings, *, embedded: bool, say: Callable[[str], None]) -> in
         HubError: it cannot start, or cannot go on; the message says what to do.
     """
     configure(settings.log.level, settings.log.format)
+    log.info("settings", given=settings.explain())
     uvloop.run(_live(settings, embedded=embedded, say=say))
     return 0
 

@@ -9,18 +9,16 @@ from collections.abc import AsyncIterator, Coroutine
 from typing import Any, TypeVar
 
 import msgspec
-import nats.errors
 from nats.aio.client import Client
 
 from hub.cli.failure import AnsweredTooLate, LoginRefused, NobodyAnswers
 from hub.errors import DeadlineExceeded, HubError, Unavailable
-from hub.transport.connection import ErrorNotice, Notice, Notices, connect, describe, without_password
+from hub.transport.connection import ErrorNotice, Notice, Notices, close, connect, describe, without_password
 from hub.transport.requests import Requester
 from hub.wire.codec import encode
 from hub.wire.fault import raise_for
 
 CLIENT_NAME = "hub-cli"
-_CLOSE_TIMEOUT = 1.0
 _NEXT_STEP = "Start one with `hub up`, or name another NATS with --nats or NATS_URL"
 
 T = TypeVar("T")
@@ -123,7 +121,7 @@ async def connected(
         async with Requester(client) as requester:
             yield Session(client, requester, where, timeout, trouble)
     finally:
-        await _close(client)
+        await close(client)
 
 
 class _Trouble:
@@ -168,9 +166,3 @@ def _words(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
     return describe(error).removeprefix("nats: ")
-
-
-async def _close(client: Client) -> None:
-    with contextlib.suppress(TimeoutError, OSError, nats.errors.Error):  # all is said and done: nothing to lose
-        async with asyncio.timeout(_CLOSE_TIMEOUT):
-            await client.close()

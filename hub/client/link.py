@@ -18,7 +18,7 @@ from nats.aio.subscription import Subscription
 from hub.client.retry import backoff, persist
 from hub.client.tasks import Tasks
 from hub.errors import HubError, Unavailable
-from hub.transport.connection import Notices, connect, describe
+from hub.transport.connection import Notices, close, connect, describe
 from hub.transport.requests import Requester
 from hub.wire import fault
 from hub.wire.codec import encode
@@ -27,7 +27,7 @@ log = logging.getLogger("hub.client")
 
 T = TypeVar("T")
 
-_CLOSE_TIMEOUT = 1.0
+_CLOSE_TIMEOUT = 2.0
 _REOPEN_TIMEOUT = 5.0
 
 
@@ -99,16 +99,9 @@ class Link:
         self._closing = True
         if self._requester is not None:
             await self._requester.aclose()
-        client = self._client
-        if client is None or client.is_closed:
+        if self._client is None or self._client.is_closed:
             return
-        with contextlib.suppress(TimeoutError, OSError, nats.errors.Error):  # it is given up either way
-            async with asyncio.timeout(_CLOSE_TIMEOUT):
-                if client.is_connected:
-                    await client.flush()
-        with contextlib.suppress(TimeoutError, OSError, nats.errors.Error):
-            async with asyncio.timeout(_CLOSE_TIMEOUT):
-                await client.close()
+        await close(self._client, timeout=_CLOSE_TIMEOUT)
         await asyncio.sleep(0)  # the library's cancelled tasks end in the next turn of the loop
 
     async def ask(self, subject: str, message: Struct, reply: type[T], *, within: float) -> T:

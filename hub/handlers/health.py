@@ -118,7 +118,10 @@ class HealthReporter:
             return
         if changed or self._own_state is None:
             self._own_state = (doubt, self._clock.wall())
-            log.info("hub doubts what it hears" if doubt else "hub hears well", reason=doubt)
+            if doubt:
+                log.info("hub doubts what it hears", reason=doubt)
+            else:
+                log.info("hub hears well")
         status: Status = WARNING if doubt else PASSING
         own = InstanceHealth(instance_id=self._hub_id, status=status, reason=doubt, since=self._own_state[1])
         whole = HealthReport(

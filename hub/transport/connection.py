@@ -102,6 +102,18 @@ async def connect(
     return client
 
 
+async def close(client: Client, *, timeout: float = 1.0) -> None:
+    """Send what is pending, and close; each takes half of `timeout` seconds at most. What fails now is let go."""
+    if client.is_connected:
+        with contextlib.suppress(TimeoutError, OSError, nats.errors.Error):
+            async with asyncio.timeout(timeout / 2):
+                await client.flush()
+    if not client.is_closed:
+        with contextlib.suppress(TimeoutError, OSError, nats.errors.Error):
+            async with asyncio.timeout(timeout / 2):
+                await client.close()
+
+
 async def _abandon(client: Client) -> None:
     with contextlib.suppress(TimeoutError, OSError, nats.errors.Error):  # it never was connected: nothing to lose
         async with asyncio.timeout(1):
