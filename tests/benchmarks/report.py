@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from statistics import median
 from typing import Any, Literal, NamedTuple
 
@@ -95,6 +96,18 @@ def as_table(rows: list[Row], machine: dict[str, Any], *, judged: bool) -> Table
             _verdict(row, judged=judged),
         )
     return table
+
+
+def as_markdown(rows: list[Row], machine: dict[str, Any], day: date) -> str:
+    """The same table for a document, with when and where it was measured."""
+    facts = f"{machine['cores']} cores, CPython {machine['python']}, nats-server {machine['nats_server']}"
+    lines = [f"On {day.isoformat()}, {facts}:", "", "| what | here | raw | ratio | bar |", "|---|---|---|---|---|"]
+    for row in rows:
+        bar = f"{_bar(row)}, {'met' if row.met else 'missed'}" if row.bar else ""
+        figures = [_figure(row.ours, row.unit), _figure(row.baseline, row.unit)]
+        share = "" if row.ratio is None else f"{row.ratio:,.2f}"
+        lines.append(f"| {row.name} | {figures[0]} | {figures[1]} | {share} | {bar} |")
+    return "\n".join(lines)
 
 
 def _figure(value: float | None, unit: str) -> str:
