@@ -197,6 +197,7 @@ class Hub:
             self.registry,
             self._clock,
             hub_id=self.hub_id,
+            parts={"hub": lambda: self.registry.liveness.doubt or "", "nats": self._doubt_of_nats},
             leads=lambda: self._lease.held,
             interval=settings.registry.health_interval,
             max_bytes=max_bytes,
@@ -313,6 +314,10 @@ class Hub:
     async def _ensure_replicated(self, requester: Requester, replicas: int) -> None:
         for spec in (streams.REGISTRY, streams.DESIRED, streams.LEADER, streams.EVENTS):
             await streams.ensure(requester, replace(spec, replicas=replicas))
+
+    def _doubt_of_nats(self) -> str:
+        """Why NATS does not serve this hub as it should. While the connection is gone there is nobody to tell."""
+        return "" if self._watch.synced else "changes of the registry cannot be followed; reading it again"
 
     def _lease_ttl(self) -> float:
         if self._settings.leader.ttl:

@@ -1,9 +1,10 @@
-"""`hub.health.<service>`, told by the leader on every change and in rounds; `hub.health.hub`, by each hub of itself."""
+"""`hub.health.<service>`, told by the leader on every change and in rounds; `hub.health.hub` and such, by each hub."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 import nats.errors
@@ -30,6 +31,18 @@ _SPREAD = 50
 """The round over all services is spread over this many slices of the interval, to be a murmur and not a burst."""
 
 
+Doubt = Callable[[], str]
+"""Why a part of the hub is not well, in words for operators; empty while it is."""
+
+
+@dataclass(slots=True)
+class _Told:
+    """What was last told of a part of the hub, and since when it is so."""
+
+    reason: str
+    since: datetime
+
+
 class HealthReporter:
     """Publishes health reports.
 
@@ -37,7 +50,8 @@ class HealthReporter:
         client: Where to publish.
         registry: What to report on.
         clock: Where to read the time.
-        hub_id: The instance id under which this hub reports on itself.
+        hub_id: The instance id under which this hub reports on itself and its parts.
+        parts: The parts, by the name under which they are reported on; `hub` is the hub itself.
         leads: Whether this hub speaks for the services; one of the replicas does.
         interval: Seconds between two reports on the same unchanged thing.
         max_bytes: The largest report.
@@ -50,6 +64,7 @@ class HealthReporter:
         clock: Clock,
         *,
         hub_id: str,
+        parts: Mapping[str, Doubt],
         leads: Callable[[], bool],
         interval: float,
         max_bytes: int,
@@ -58,13 +73,14 @@ class HealthReporter:
         self._registry = registry
         self._clock = clock
         self._hub_id = hub_id
+        self._parts = parts
         self._leads = leads
         self._interval = interval
         self._max_bytes = max_bytes
         self._changed: dict[str, None] = {}
         self._not_before: dict[str, float] = {}
         self._wake = asyncio.Event()
-        self._own_state: tuple[str, datetime] | None = None
+        self._told: dict[str, _Told] = {}
 
     def notice(self, service: str) -> None:
         """The service has changed; say so soon."""
@@ -93,14 +109,14 @@ class HealthReporter:
     async def tell_rounds(self) -> None:
         """Report on everything once per interval, for ever."""
         while True:
-            await self._tell_of_self()
+            await self._tell_of_parts()
             names = list(self._registry.catalog.names) if self._leads() else []
             step = max(1, -(-len(names) // _SPREAD))
             for start in range(0, step * _SPREAD, step):
                 for name in names[start : start + step]:
                     await self._tell(name)
                 await asyncio.sleep(self._interval / _SPREAD)
-                await self._tell_of_self(only_if_changed=True)
+                await self._tell_of_parts(only_if_changed=True)
 
     async def _tell(self, name: str) -> None:
         service = self._registry.catalog.services.get(name)
@@ -111,23 +127,31 @@ class HealthReporter:
                 self._not_before[name] = self._clock.now() + pause
             await self._publish(name, payload)
 
-    async def _tell_of_self(self, *, only_if_changed: bool = False) -> None:
-        doubt = self._registry.liveness.doubt or ""
-        changed = self._own_state is None or self._own_state[0] != doubt
-        if only_if_changed and not changed:
-            return
-        if changed or self._own_state is None:
-            self._own_state = (doubt, self._clock.wall())
-            if doubt:
-                log.info("hub doubts what it hears", reason=doubt)
-            else:
-                log.info("hub hears well")
-        status: Status = WARNING if doubt else PASSING
-        own = InstanceHealth(instance_id=self._hub_id, status=status, reason=doubt, since=self._own_state[1])
-        whole = HealthReport(
-            service="hub", status=status, revision=self._registry.catalog.revision, instances=(own,), reason=doubt
+    async def _tell_of_parts(self, *, only_if_changed: bool = False) -> None:
+        for part, doubt in self._parts.items():
+            reason, told = doubt(), self._told.get(part)
+            changed = told is None or told.reason != reason
+            if only_if_changed and not changed:
+                continue
+            if told is None or changed:
+                told = self._told[part] = _Told(reason, self._clock.wall())
+                self._log(part, reason)
+            await self._publish(part, self._report(part, told))
+
+    def _report(self, part: str, told: _Told) -> bytes:
+        status: Status = WARNING if told.reason else PASSING
+        own = InstanceHealth(instance_id=self._hub_id, status=status, reason=told.reason, since=told.since)
+        revision = self._registry.catalog.revision
+        return encode(
+            HealthReport(service=part, status=status, revision=revision, instances=(own,), reason=told.reason)
         )
-        await self._publish("hub", encode(whole))
+
+    @staticmethod
+    def _log(part: str, reason: str) -> None:
+        if reason:
+            log.info("part is in doubt", part=part, reason=reason)
+        else:
+            log.info("part is well", part=part)
 
     async def _publish(self, component: str, payload: bytes) -> None:
         try:

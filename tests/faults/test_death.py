@@ -6,12 +6,13 @@ import asyncio
 import json
 import signal
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.js.errors import NotFoundError
 
 from tests.calls import call, connected, discover, ids, register
 from tests.hubs import HubProcess
@@ -178,6 +179,25 @@ async def test_an_operator_hears_the_story_on_hub_health(own_hub: HubProcess, ow
         ("critical", ["critical"]),
         ("critical", []),
     ]
+
+
+async def test_the_hub_reports_on_itself_and_on_how_nats_serves_it(own_hub: HubProcess, own_client: Client) -> None:
+    told: dict[str, list[str]] = {"hub": [], "nats": []}
+
+    async def hear(message: Msg) -> None:
+        report = json.loads(message.data)
+        assert [instance["status"] for instance in report["instances"]] == [report["status"]]
+        told[report["service"]].append(report["status"])
+
+    await own_client.subscribe("hub.health.*", cb=hear)
+    await until(lambda: "passing" in told["hub"] and "passing" in told["nats"], "both are well")
+    deadline = time.monotonic() + 30
+    while "warning" not in told["nats"]:
+        assert time.monotonic() < deadline, "that the registry cannot be followed is not told"
+        with suppress(NotFoundError):
+            await own_client.jetstream().delete_stream("KV_hub-registry")
+    told["nats"].clear()
+    await until(lambda: told["nats"] and told["nats"][-1] == "passing", "NATS serves it again")
 
 
 async def test_a_service_s_own_word_counts_and_it_may_take_it_back(own_hub: HubProcess, own_client: Client) -> None:
