@@ -54,4 +54,4 @@ lock: $(STAMP) ## Pin every dependency anew, with hashes, for every supported Py
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --upgrade pyproject.toml -o requirements.lock
 
 clean: ## Remove .venv and everything generated
-	@rm -rf $(VENV) .hub .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	@rm -rf $(VENV) .venv-other bench.json .hub .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

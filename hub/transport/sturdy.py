@@ -5,9 +5,14 @@ read loop and ends that loop when it cannot: one subject that is not UTF-8, one 
 stops every subscriber of a wildcard until the connection is given up for dead, seconds later.
 
 And uvloop raises a bare RuntimeError for writing to a transport that has closed, which nats-py expects nowhere.
+
+Also, a flush is what its name says. nats-py writes the ping at once, ahead of all that it has not written yet, so that
+the pong tells nothing of what was sent before: a drain would end too early, a subscription not be there yet.
 """
 
 from __future__ import annotations
+
+import asyncio
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -38,6 +43,13 @@ class SturdyClient(Client):
             await super().flush(timeout)
         except RuntimeError as error:
             raise ConnectionClosedError from error
+
+    async def _send_ping(self, future: asyncio.Future[bool] | None = None) -> None:
+        if self._transport is not None and self.is_connected and self._pending:
+            self._transport.writelines(self._pending)
+            self._pending = []
+            self._pending_data_size = 0
+        await super()._send_ping(future)
 
     async def _close(self, status: int, do_cbs: bool = True) -> None:
         try:

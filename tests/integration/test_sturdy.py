@@ -10,6 +10,7 @@ import pytest
 from nats.aio.msg import Msg
 
 from hub.transport.connection import connect
+from hub.transport.direct import subscribe_direct
 from tests.calls import call, connected, discover, register
 from tests.hubs import HubProcess
 from tests.raw import published, send
@@ -31,6 +32,21 @@ NO_HEADERS = {
     "nothing but line ends": b"\r\n\r\n",
     "twenty thousand lines": b"NATS/1.0\r\n" + b"A: b\r\n" * 20_000 + b"\r\n",
 }
+
+
+async def test_a_flush_ends_when_all_that_was_sent_before_it_has_arrived(shared_nats: NatsServer) -> None:
+    client = await connect(shared_nats.url, name="sturdy")
+    heard: list[bytes] = []
+
+    async def hear(message: Msg) -> None:
+        heard.append(message.data)
+
+    for n in range(100):
+        await subscribe_direct(client, f"sturdy-flush.{n}", hear)
+        await client.publish(f"sturdy-flush.{n}", b"%d" % n)
+        await client.flush()
+        assert heard == [b"%d" % m for m in range(n + 1)]
+    await client.close()
 
 
 @pytest.mark.parametrize("what", NO_TEXT)
