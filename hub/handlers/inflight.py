@@ -14,6 +14,7 @@ class InFlight:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
+        self._loop = asyncio.get_running_loop()  # asking for it is a system call, dear once in every request
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -28,7 +29,7 @@ class InFlight:
         if len(self._tasks) >= self._limit:
             work.close()
             raise Overloaded(f"hub: {self._limit} requests are in flight already; try again in a moment")
-        task = asyncio.create_task(work)
+        task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

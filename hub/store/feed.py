@@ -17,13 +17,10 @@ from nats.aio.subscription import Subscription
 
 from hub.store.api import PREFIX, JetStreamApi
 from hub.store.streams import BucketSpec
+from hub.transport.direct import subscribe_direct
 
 GAP: Final = "messages were lost"
 LISTENER_FAILED: Final = "the listener failed"
-_YIELD_EVERY: Final = 256
-_PENDING_MESSAGES: Final = 512 * 1024
-_PENDING_BYTES: Final = 128 * 1024 * 1024
-"""More than the 32 MB that flow control lets the server have under way."""
 _INACTIVE_AFTER: Final = 10.0
 _NANOSECONDS: Final = 1_000_000_000
 
@@ -71,6 +68,7 @@ class Feed:
         self._inbox = client.new_inbox()
         self._name = "hub-" + self._inbox.rpartition(".")[2]
         self._subscription: Subscription | None = None
+        self._now: Callable[[], float] = lambda: 0.0
         self._count = 0
         self._expects_nothing = False
         self.last = 0
@@ -90,12 +88,8 @@ class Feed:
             StreamMissing, ApiRefused, Unavailable, DeadlineExceeded: there is no consumer.
         """
         loop = asyncio.get_running_loop()
-        self._subscription = await self._client.subscribe(
-            self._inbox,
-            cb=self._on_message,
-            pending_msgs_limit=_PENDING_MESSAGES,
-            pending_bytes_limit=_PENDING_BYTES,
-        )
+        self._now = loop.time
+        self._subscription = await subscribe_direct(self._client, self._inbox, self._on_message)
         self.heard = loop.time()
         made = await self._api.create_consumer(self._spec.stream, self._name, self._config())
         self.heard = loop.time()
@@ -131,11 +125,11 @@ class Feed:
         }
 
     async def _on_message(self, message: Msg) -> None:
-        self.heard = asyncio.get_running_loop().time()
+        self.heard = self._now()
         if self.broken is not None:
             return
-        headers = message.headers
-        if headers and not message.data and "Status" in headers:
+        headers = None if message.data else message.headers  # what is no value has none
+        if headers and "Status" in headers:
             await self._on_control(message.reply, headers)
             return
         at = position(message.reply)
@@ -151,8 +145,6 @@ class Feed:
             raise  # to the connection's owner, who hears of every callback's error
         if at.pending == 0:
             self.caught_up.set()
-        if not self._count % _YIELD_EVERY:
-            await asyncio.sleep(0)
 
     async def _on_control(self, reply: str, headers: Mapping[str, str]) -> None:
         """Answer flow control; learn from a heartbeat how many messages there should have been."""

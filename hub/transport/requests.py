@@ -31,6 +31,7 @@ class Requester:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._loop = asyncio.get_running_loop()  # asking for it is a system call, dear once in every request
         self._prefix = client.new_inbox() + "."
         self._count = 0
         self._waiting: dict[str, tuple[str, asyncio.Future[Msg]]] = {}
@@ -96,12 +97,11 @@ class Requester:
             Unavailable: the connection is gone and its buffer full.
             PayloadTooLarge: larger than the server takes.
         """
-        loop = asyncio.get_running_loop()
         self._count += 1
         token = str(self._count)
-        future: asyncio.Future[Msg] = loop.create_future()
+        future: asyncio.Future[Msg] = self._loop.create_future()
         self._waiting[token] = subject, future
-        heapq.heappush(self._deadlines, (loop.time() + timeout, token))
+        heapq.heappush(self._deadlines, (self._loop.time() + timeout, token))
         self._overdue.set()
         try:
             await self._client.publish(subject, payload, reply=self._prefix + token, headers=headers)
@@ -125,13 +125,12 @@ class Requester:
             future.set_result(message)
 
     async def _sweep(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             if not self._deadlines:
                 self._overdue.clear()
                 await self._overdue.wait()
             await asyncio.sleep(_SWEEP_INTERVAL)
-            now = loop.time()
+            now = self._loop.time()
             while self._deadlines and (self._deadlines[0][0] <= now or self._deadlines[0][1] not in self._waiting):
                 _, token = heapq.heappop(self._deadlines)
                 subject, future = self._waiting.pop(token, _NOBODY)

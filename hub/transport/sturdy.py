@@ -35,7 +35,7 @@ class SturdyClient(Client):
     def __init__(self) -> None:
         super().__init__()
         self.unreadable = 0
-        self._ps = _SturdyParser(self)
+        self._ps = SturdyParser(self)
 
     async def flush(self, timeout: int = 10) -> None:
         """See `Client.flush`."""
@@ -79,7 +79,7 @@ class SturdyClient(Client):
             return None
 
 
-class _SturdyParser(Parser):
+class SturdyParser(Parser):
     """Reads a message line that nats-py does not recognise as one to be dropped, in place of losing the connection."""
 
     async def parse(self, data: bytes = b"") -> None:

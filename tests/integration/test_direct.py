@@ -64,10 +64,14 @@ async def test_a_drained_direct_subscription_hears_what_was_sent_before_and_noth
         heard.append(message.data)
 
     subscription = await subscribe_direct(client, "direct.drained", hear)
-    await client.publish("direct.drained", b"before")
-    await subscription.drain()  # type: ignore[no-untyped-call]
-    assert heard == [b"before"]
-    await client.publish("direct.drained", b"after")
+    await client.flush()
+    async with connected(shared_nats.url) as other:
+        await other.publish("direct.drained", b"before")
+        await other.flush()
+        await subscription.drain()  # type: ignore[no-untyped-call]
+        assert heard == [b"before"]
+        await other.publish("direct.drained", b"after")
+        await other.flush()
     await client.flush()
     assert heard == [b"before"]
     await client.close()

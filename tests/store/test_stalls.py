@@ -9,10 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from nats.aio.client import Client
+from nats.aio.subscription import Subscription
 
 from hub.store import watcher
 from hub.store.feed import GAP, LISTENER_FAILED
 from hub.store.streams import BucketSpec, ensure
+from hub.transport.direct import Deliver
 from tests.proxy import Proxy
 from tests.servers import NatsCluster, NatsServer
 from tests.store.stores import BRISK, Recorder, Store, agreement, open_store
@@ -232,13 +235,18 @@ async def test_a_deleted_consumer_is_replaced(nats_server: NatsServer, spec: Buc
             assert recorder.lost
 
 
+async def _through_a_short_queue(client: Client, subject: str, deliver: Deliver) -> Subscription:
+    """What the connection holds for the watch is little, and the rest it drops."""
+    return await client.subscribe(subject, cb=deliver, pending_msgs_limit=4)
+
+
 async def test_messages_dropped_by_a_slow_consumer_are_read_again(
     nats_server: NatsServer, spec: BucketSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorder = Recorder()
     async with open_store(nats_server.url, spec) as ours, open_store(nats_server.url, spec) as other:
         await _fill(ours, 1)
-        monkeypatch.setattr("hub.store.feed._PENDING_MESSAGES", 4)  # what the connection holds for the watch
+        monkeypatch.setattr("hub.store.feed.subscribe_direct", _through_a_short_queue)
         async with ours.bucket.watch(recorder) as watch:
             monkeypatch.undo()
             await asyncio.gather(*(other.bucket.put(f"burst.{n}", b"x") for n in range(500)))
