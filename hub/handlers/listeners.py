@@ -19,6 +19,7 @@ class RegistryListener:
         self._registry = registry
         self._clock = clock
         self._decode = msgspec.json.Decoder(Record).decode
+        self._complete = False
 
     def on_put(self, key: str, value: bytes, revision: int) -> None:
         """A record was stored."""
@@ -41,10 +42,13 @@ class RegistryListener:
     def on_synced(self, revision: int) -> None:
         """The catalog is complete."""
         self._registry.catalog.reach(revision)
-        log.info("catalog complete", revision=revision, instances=len(self._registry.catalog.entries))
+        tell = log.debug if self._complete else log.info  # scheduled readings find what is known already
+        tell("catalog complete", revision=revision, instances=len(self._registry.catalog.entries))
+        self._complete = True
 
     def on_lost(self, reason: str) -> None:
         """The catalog may lag behind."""
+        self._complete = False
         log.warning("catalog may lag behind; reading it again", reason=reason)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,13 @@ def test_the_contract_in_the_repository_is_what_the_code_says() -> None:
 @pytest.mark.parametrize("name", ["README.md", "subjects/README.md"])
 def test_the_readmes_have_a_place_for_the_table_of_subjects(name: str) -> None:
     assert tables.placed((ROOT / name).read_text(encoding="utf-8"), "") is not None
+
+
+def test_what_was_imported_before_does_not_matter() -> None:
+    """Python keeps one of two annotations that are equal, whichever is met first, and `1 == 1.0`."""
+    code = "from hub.settings import load; load(); from pathlib import Path; from hub.contract import check; print(check(Path()))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_rendering_twice_gives_the_same() -> None:
