@@ -105,6 +105,15 @@ class Catalog:
 
     # --- what is stored
 
+    def told(self, key: str, revision: int) -> bool:
+        """A stored record, told by the watch, that need not be looked at where it is known; returns whether it is."""
+        entry = self.entries.get(key)
+        if entry is None or entry.revision != revision:
+            return False
+        self._reach(entry.record.name, revision)
+        self._gone.pop(key, None)
+        return True
+
     def apply(self, record: Record, revision: int) -> Entry | None:
         """A stored record, told by the watch: its state is adopted. Returns None where it is no news."""
         self._reach(record.name, revision)

@@ -66,10 +66,19 @@ class Registry:
     ) -> None:
         self.catalog = Catalog(observe)
         self.liveness = Liveness(now, removal_share=removal_share)
+        self._writing: dict[bytes, Record] = {}
         self._default_ttl = default_ttl
         self._default_deregister_after = default_deregister_after
 
     # --- told by the watch
+
+    def being_written(self, value: bytes) -> Record | None:
+        """The record that this hub is writing as `value` just now: the watch may tell of it before it is answered."""
+        return self._writing.get(value)
+
+    def told(self, key: str, revision: int) -> bool:
+        """A record was stored. Returns whether it is known already, as what this hub wrote is: then that was all."""
+        return self.catalog.told(key, revision)
 
     def learned(self, record: Record, revision: int, now: float) -> None:
         """A record was stored, here or by another replica."""
@@ -119,6 +128,14 @@ class Registry:
             self._rule(verdict, wall())
         record = self._updated(request, known)
         return Admission(key, record, known.revision, changed=record != known.record, is_new=False)
+
+    def begin_writing(self, record: Record, value: bytes) -> None:
+        """An admitted record is being stored, as `value`."""
+        self._writing[value] = record
+
+    def end_writing(self, value: bytes) -> None:
+        """It is no longer, whatever became of it."""
+        self._writing.pop(value, None)
 
     def admitted(self, record: Record, revision: int, now: float) -> None:
         """An admitted record was stored."""

@@ -23,8 +23,10 @@ class RegistryListener:
 
     def on_put(self, key: str, value: bytes, revision: int) -> None:
         """A record was stored."""
+        if self._registry.told(key, revision):
+            return
         try:
-            record = self._decode(value)
+            record = self._registry.being_written(value) or self._decode(value)
         except msgspec.MsgspecError as error:
             log.error("record not understood; it is left alone", key=key, revision=revision, reason=str(error))
             return

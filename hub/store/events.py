@@ -141,7 +141,9 @@ class EventLog:
             raise Unavailable("events: NATS is away")  # else the connection would keep a second queue of them
         events = list(islice(self._waiting, AT_ONCE))
         sent = [await self._send(event) for event in events]
-        await asyncio.wait(sent)
+        for acknowledgement in sent:  # they come in order, so that to wait for one is to wait for many
+            if not acknowledgement.done():
+                await asyncio.wait([acknowledgement])
         again: list[CloudEvent] = []
         failure: HubError | None = None
         for event, acknowledgement in zip(events, sent, strict=True):
