@@ -153,6 +153,7 @@ class Hub:
         try:
             await self._start()
         except BaseException:
+            self._draining = True
             await self._stack.aclose()
             raise
         return self
@@ -286,12 +287,17 @@ class Hub:
         async def reread() -> None:
             await connections.reread()
 
-        client = await connect(
-            self._system_url,
-            name=f"{self.hub_id}-system",
-            notices=Notices(reconnected=reread),
-            credentials=Credentials(nkey_seed=self._system_seed),
-        )
+        try:
+            client = await connect(
+                self._system_url,
+                name=f"{self.hub_id}-system",
+                notices=Notices(reconnected=reread),
+                credentials=Credentials(nkey_seed=self._system_seed),
+            )
+        except Unavailable as error:
+            raise StartupError(
+                f"system account: {error.message}: mend nats.system_url (HUB_NATS_SYSTEM_URL), or do without it"
+            ) from None
         self._stack.push_async_callback(close, client)
         requester = await self._stack.enter_async_context(Requester(client))
         connections = Connections(client, requester, self.registry, self._clock)

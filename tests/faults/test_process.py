@@ -119,6 +119,17 @@ def test_a_nats_that_refuses_the_login_is_one_clear_line(tmp_path: Path) -> None
     assert "mistaken" not in line
 
 
+def test_a_system_account_that_lets_nobody_in_is_one_clear_line(tmp_path: Path) -> None:
+    with NatsServer(tmp_path / "nats") as server:
+        result = run_hub(
+            "serve", "--nats", server.url, "--http-port", "0", HUB_NATS_SYSTEM_URL="nats://sys:secret@127.0.0.1:1"
+        )
+    line = one_clear_line(result)
+    assert "HUB_NATS_SYSTEM_URL" in line
+    assert "secret" not in result.stderr
+    assert "warning" not in result.stderr
+
+
 async def test_an_outage_of_nats_is_told_once_and_not_with_every_attempt_to_reconnect(tmp_path: Path) -> None:
     attempts: list[str] = []
 
