@@ -75,7 +75,10 @@ class DirectClient(SturdyClient):
             command = b"PUB %b%d\r\n%b\r\n" % (line, len(payload), payload)
         self.stats["out_msgs"] += 1
         self.stats["out_bytes"] += len(payload)
-        await self._send_command(command)
+        self._pending.append(command)
+        self._pending_data_size += len(command)
+        if self._pending_data_size > self._max_pending_size > 0:
+            await self._flush_pending(force_flush=True)
         if self._flush_queue is not None and self._flush_queue.empty():
             await self._flush_pending()
 
