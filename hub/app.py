@@ -30,6 +30,8 @@ from hub.handlers.hearing import Hearing
 from hub.handlers.heartbeats import Heartbeats
 from hub.handlers.inflight import InFlight
 from hub.handlers.listeners import DesiredListener, RegistryListener
+from hub.handlers.metrics import MetricsText
+from hub.handlers.micro import Micro
 from hub.handlers.registration import Registration
 from hub.handlers.sweep import Sweep
 from hub.settings import Settings
@@ -221,8 +223,9 @@ class Hub:
         await self._answer(subjects.DEREGISTER, registration.deregister)
         await self._answer(subjects.DISCOVER, discovery.discover, self._waiting)
         await self._answer(subjects.SERVICES, discovery.services)
-        await self._client.flush()
         self.metrics.sources = self._sources()
+        await self._answer_for_itself(max_bytes)
+        await self._client.flush()
         self._started = True
         log.info("hub started", hub=self.hub_id, instances=len(self.registry.catalog.entries))
 
@@ -246,6 +249,7 @@ class Hub:
             leading=lambda: self._lease.held,
             resyncs=lambda: self._watch.rereads,
             events_dropped=lambda: self._events.dropped,
+            doubting=lambda: self.registry.liveness.doubt is not None,
         )
 
     # --- NATS
@@ -341,6 +345,14 @@ class Hub:
         )
         await endpoint.start()
         self._endpoints.append(endpoint)
+
+    async def _answer_for_itself(self, max_bytes: int) -> None:
+        """Answer what each replica is asked about itself, as no other can."""
+        text = MetricsText(self.metrics, hub_id=self.hub_id, max_bytes=max_bytes)
+        micro = Micro(self.hub_id, self._clock.wall(), self.metrics)
+        for endpoint in (text.endpoint(self._client, self._in_flight), *micro.endpoints(self._client, self._in_flight)):
+            await endpoint.start()
+            self._endpoints.append(endpoint)
 
     # --- what happens
 

@@ -54,7 +54,7 @@ class Conflict(HubError):
 
 
 class PayloadTooLarge(HubError):
-    """The message is larger than the contract's 64 KiB."""
+    """The message is larger than the contract's 64 KiB, or the answer to it than a message can be."""
 
     code = "payload_too_large"
     status = 413

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from msgspec import Struct
-
 from hub.contract.schemas import DIALECT, portable_pattern
 from hub.wire import fault
 from hub.wire.channels import CHANNELS, CONTRACT_VERSION, HUB, MESSAGES, PARAMETERS, Channel, message_name
 from hub.wire.fault import ErrorReply
+from hub.wire.metrics import CONTENT_TYPE_HEADER, HUB_ID_HEADER
 from hub.wire.record import Record
 
 Node = dict[str, Any]
@@ -22,6 +21,7 @@ _ABOUT: Final = (
 )
 _EMPTY: Final = "empty"
 _REMOVED: Final = "record-removed"
+_TEXT: Final = "metrics-text"
 _PLAIN_HEADERS: Final = {
     "Nats-Sequence": "The revision of this change: an integer.",
     "Nats-Last-Sequence": "The revision of the change to the same instance before it; 0 where there was none.",
@@ -31,6 +31,10 @@ _PLAIN_HEADERS: Final = {
 _REMOVAL_HEADERS: Final = {
     "KV-Operation": "DEL or PURGE: the instance was taken out.",
     "Nats-Marker-Reason": "Why NATS itself took it out, in place of KV-Operation.",
+}
+_TEXT_HEADERS: Final = {
+    CONTENT_TYPE_HEADER: "The format of the text and its version, as in HTTP.",
+    HUB_ID_HEADER: "Which replica of the hub says so.",
 }
 _ERROR_HEADERS: Final = {
     fault.CODE_HEADER: "HTTP-like number of the error.",
@@ -45,8 +49,8 @@ def document() -> Node:
     for channel in CHANNELS:
         channels[channel.name] = _channel(channel)
         operations[channel.name] = _operation(channel)
-        if channel.reply is not None:
-            channels[_reply_name(channel)] = _reply_channel(channel, channel.reply)
+        if answer := _answer(channel):
+            channels[_reply_name(channel)] = _reply_channel(channel, answer)
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -89,8 +93,15 @@ def _channel(channel: Channel) -> Node:
     }
 
 
-def _reply_channel(channel: Channel, reply: type[Struct]) -> Node:
-    names = (message_name(reply), message_name(ErrorReply))
+def _answer(channel: Channel) -> str | None:
+    """The name of the message that a request is answered with; None where nothing is."""
+    if channel.text:
+        return _TEXT
+    return message_name(channel.reply) if channel.reply else None
+
+
+def _reply_channel(channel: Channel, answer: str) -> Node:
+    names = (answer, message_name(ErrorReply))
     return {
         "address": None,
         "description": f"Replies to {channel.address}, on the inbox that the request names.",
@@ -106,7 +117,7 @@ def _operation(channel: Channel) -> Node:
     }
     if channel.queue:
         node["bindings"] = {"nats": {"queue": channel.queue, "bindingVersion": "0.1.0"}}
-    if channel.reply:
+    if _answer(channel):
         node["reply"] = {
             "address": {
                 "location": "$message.header#/reply-to",
@@ -139,7 +150,7 @@ def _messages() -> Node:
 
 
 def _wordless() -> Node:
-    """The messages without a payload."""
+    """The messages without JSON in them."""
     return {
         _EMPTY: {"name": _EMPTY, "title": "Empty", "summary": "No bytes: the subject says it all."},
         _REMOVED: {
@@ -147,6 +158,13 @@ def _wordless() -> Node:
             "title": "RecordRemoved",
             "summary": "No bytes: the instance is gone. One of KV-Operation and Nats-Marker-Reason is there.",
             "headers": _headers({**_PLAIN_HEADERS, **_REMOVAL_HEADERS}, required=tuple(_PLAIN_HEADERS)),
+        },
+        _TEXT: {
+            "name": _TEXT,
+            "title": "MetricsText",
+            "summary": "The metrics of one replica in Prometheus's text format.",
+            "contentType": "text/plain",
+            "headers": _headers(_TEXT_HEADERS),
         },
     }
 

@@ -45,6 +45,8 @@ def _several(roles: Iterable[str]) -> str:
 
 def _said(channel: Channel) -> str:
     payload = _link(message_name(channel.payload)) if channel.payload else "empty"
+    if channel.text:
+        return f"{payload} → `{channel.text}`"
     return f"{payload} → {_link(message_name(channel.reply))}" if channel.reply else payload
 
 

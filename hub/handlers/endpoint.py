@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from time import perf_counter
 from typing import Any
 
@@ -31,26 +31,45 @@ would have the hub speak there in its place."""
 
 
 class Endpoint:
-    """Answers the requests on one subject, shared with the other replicas through the queue group.
+    """Answers the requests on one subject.
 
     What can be answered at once is answered as it is read; what cannot is put in flight, since nothing else is read
     meanwhile.
+
+    Args:
+        client: Where to listen and to answer.
+        subject: What to listen on.
+        respond: What answers.
+        in_flight: Where work goes that takes waiting.
+        meter: Where to count.
+        queue: The queue group through which the replicas share the requests; empty where each of them answers all.
+        headers: Headers of the replies, those to refused requests apart.
     """
 
     def __init__(
-        self, client: Client, subject: str, respond: Respond, *, in_flight: InFlight, meter: RequestMeter
+        self,
+        client: Client,
+        subject: str,
+        respond: Respond,
+        *,
+        in_flight: InFlight,
+        meter: RequestMeter,
+        queue: str = QUEUE_GROUP,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self._client = client
         self._subject = subject
         self._respond = respond
         self._in_flight = in_flight
         self._meter = meter
+        self._queue = queue
+        self._headers = dict(headers) if headers else None
         self._sparing = Sparing()
         self._subscription: Subscription | None = None
 
     async def start(self) -> None:
         """Begin to answer."""
-        self._subscription = await subscribe_direct(self._client, self._subject, self._on_message, queue=QUEUE_GROUP)
+        self._subscription = await subscribe_direct(self._client, self._subject, self._on_message, queue=self._queue)
 
     async def drain(self) -> None:
         """Take no more requests, but answer those already received. What is in flight is for its owner to wait for."""
@@ -70,7 +89,7 @@ class Endpoint:
         except Exception as error:  # noqa: BLE001  # whatever a message brings about, the next one is served
             await self._refuse(message, self._fault(error), began)
         else:
-            await self._reply(message.reply, answer)
+            await self._reply(message.reply, answer, self._headers)
             self._meter.observe("ok", perf_counter() - began)
 
     def _begin(self, message: Msg, answer: Coroutine[Any, Any, bytes], began: float) -> None:
@@ -88,7 +107,7 @@ class Endpoint:
         except Exception as error:  # noqa: BLE001  # see above
             await self._refuse(message, self._fault(error), began)
         else:
-            await self._reply(message.reply, reply)
+            await self._reply(message.reply, reply, self._headers)
             self._meter.observe("ok", perf_counter() - began)
 
     def _fault(self, error: Exception) -> HubError:

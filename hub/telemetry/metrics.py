@@ -20,13 +20,24 @@ class Described(NamedTuple):
     name: str
     kind: Literal["counter", "gauge", "histogram"]
     meaning: str
+    labels: tuple[str, ...] = ()
 
 
 CATALOGUE: Final = (
-    Described("hub_requests_total", "counter", "Requests answered, by subject and outcome: ok, or the error's code."),
-    Described("hub_request_duration_seconds", "histogram", "From a request's arrival to its reply, by subject."),
+    Described(
+        "hub_requests_total",
+        "counter",
+        "Requests answered, by subject and outcome: ok, or the error's code.",
+        ("subject", "outcome"),
+    ),
+    Described(
+        "hub_request_duration_seconds",
+        "histogram",
+        "From a request's arrival to its reply, by subject; what callers asked to wait is part of it.",
+        ("subject",),
+    ),
     Described("hub_in_flight_requests", "gauge", "Requests that wait for the store or for a change right now."),
-    Described("hub_instances", "gauge", "Registered instances by status."),
+    Described("hub_instances", "gauge", "Registered instances by status.", ("status",)),
     Described("hub_services", "gauge", "Services that have instances."),
     Described("hub_heartbeats_total", "counter", "Heartbeats heard."),
     Described("hub_bad_heartbeats_total", "counter", "Heartbeats whose payload was not understood."),
@@ -35,11 +46,12 @@ CATALOGUE: Final = (
     ),
     Described("hub_expiries_total", "counter", "Instances that became critical by silence, as this replica saw it."),
     Described("hub_removals_total", "counter", "Instances that this replica removed after long silence."),
-    Described("hub_store_resyncs_total", "counter", "Full re-reads of a store, by reason."),
+    Described("hub_store_resyncs_total", "counter", "Full re-reads of a store, by reason.", ("reason",)),
     Described("hub_events_dropped_total", "counter", "Events that were not written to the event stream."),
     Described("hub_leader", "gauge", "1 while this replica writes down expiries for all, else 0."),
+    Described("hub_doubt", "gauge", "1 while this replica doubts what it hears and answers so, else 0."),
     Described("hub_event_loop_lag_seconds", "gauge", "How late the event loop was at its last tick."),
-    Described("hub_build_info", "gauge", "Always 1; the label says which version runs."),
+    Described("hub_build_info", "gauge", "Always 1; the label says which version runs.", ("version",)),
     Described("process_virtual_memory_bytes", "gauge", "Virtual memory of the hub process (Linux)."),
     Described("process_resident_memory_bytes", "gauge", "Memory that the hub process occupies (Linux)."),
     Described("process_start_time_seconds", "gauge", "When the hub process started, in Unix time (Linux)."),
@@ -49,7 +61,7 @@ CATALOGUE: Final = (
 )
 """Every metric there is."""
 
-_MEANING: Final = {each.name: each.meaning for each in CATALOGUE}
+_KNOWN: Final = {each.name: each for each in CATALOGUE}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,6 +75,7 @@ class Sources:
         leading: Whether this replica leads.
         resyncs: Full re-reads of stores so far, by reason.
         events_dropped: Events that were not written so far.
+        doubting: Whether this replica doubts what it hears.
     """
 
     instances: Callable[[], Mapping[str, int]] = dict
@@ -71,6 +84,7 @@ class Sources:
     leading: Callable[[], bool] = bool
     resyncs: Callable[[], Mapping[str, int]] = dict
     events_dropped: Callable[[], int] = int
+    doubting: Callable[[], bool] = bool
 
 
 class Metrics:
@@ -145,23 +159,24 @@ class _Families(Collector):
         metrics, sources = self._metrics, self._metrics.sources
         yield from self._requests()
         yield _gauge("hub_in_flight_requests", sources.in_flight())
-        yield _labelled(GaugeMetricFamily, "hub_instances", "status", sources.instances())
+        yield _labelled(GaugeMetricFamily, "hub_instances", sources.instances())
         yield _gauge("hub_services", sources.services())
         yield _counter("hub_heartbeats_total", metrics.heartbeats)
         yield _counter("hub_bad_heartbeats_total", metrics.bad_heartbeats)
         yield _counter("hub_unknown_heartbeats_total", metrics.unknown_heartbeats)
         yield _counter("hub_expiries_total", metrics.expiries)
         yield _counter("hub_removals_total", metrics.removals)
-        yield _labelled(CounterMetricFamily, "hub_store_resyncs_total", "reason", sources.resyncs())
+        yield _labelled(CounterMetricFamily, "hub_store_resyncs_total", sources.resyncs())
         yield _counter("hub_events_dropped_total", sources.events_dropped())
         yield _gauge("hub_leader", sources.leading())
+        yield _gauge("hub_doubt", sources.doubting())
         yield _gauge("hub_event_loop_lag_seconds", metrics.event_loop_lag)
-        yield _labelled(GaugeMetricFamily, "hub_build_info", "version", {__version__: 1})
+        yield _labelled(GaugeMetricFamily, "hub_build_info", {__version__: 1})
 
     def _requests(self) -> Iterator[Metric]:
         total, duration = "hub_requests_total", "hub_request_duration_seconds"
-        counts = CounterMetricFamily(total, _MEANING[total], labels=["subject", "outcome"])
-        times = HistogramMetricFamily(duration, _MEANING[duration], labels=["subject"])
+        counts = CounterMetricFamily(total, _KNOWN[total].meaning, labels=_KNOWN[total].labels)
+        times = HistogramMetricFamily(duration, _KNOWN[duration].meaning, labels=_KNOWN[duration].labels)
         for meter in self._metrics.meters:
             for outcome, count in meter.outcomes.items():
                 counts.add_metric([meter.subject, outcome], count)
@@ -171,17 +186,17 @@ class _Families(Collector):
 
 
 def _gauge(name: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, _MEANING[name], value=float(value))
+    return GaugeMetricFamily(name, _KNOWN[name].meaning, value=float(value))
 
 
 def _counter(name: str, value: float) -> Metric:
-    return CounterMetricFamily(name, _MEANING[name], value=float(value))
+    return CounterMetricFamily(name, _KNOWN[name].meaning, value=float(value))
 
 
 def _labelled(
-    family: type[GaugeMetricFamily] | type[CounterMetricFamily], name: str, label: str, values: Mapping[str, float]
+    family: type[GaugeMetricFamily] | type[CounterMetricFamily], name: str, values: Mapping[str, float]
 ) -> Metric:
-    labelled = family(name, _MEANING[name], labels=[label])
+    labelled = family(name, _KNOWN[name].meaning, labels=_KNOWN[name].labels)
     for value, number in values.items():
         labelled.add_metric([value], float(number))
     return labelled

@@ -51,7 +51,8 @@ class Channel(Struct, frozen=True, kw_only=True):
     """One subject, or one family of subjects that differ in their parameters.
 
     `payload` is None where an empty message says it all. `queue` is the queue group of the subscribers; None where
-    each of them hears everything.
+    each of them hears everything, and answers if it is a request. `text` is the media type of a reply that is text;
+    all others are JSON.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Channel(Struct, frozen=True, kw_only=True):
     description: str
     reply: type[Struct] | None = None
     queue: str | None = None
+    text: str | None = None
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -175,6 +177,16 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         payload=Services,
         reply=ServiceList,
         description="Which services are there, with how many instances, and how are they?",
+    ),
+    Channel(
+        name="metrics",
+        address=subjects.METRICS,
+        kind="request",
+        publishers=(OPERATOR, READER),
+        subscribers=(HUB,),
+        payload=None,
+        text="text/plain",
+        description="The metrics of each replica, as Prometheus reads them; every replica answers for itself.",
     ),
     Channel(
         name="health",

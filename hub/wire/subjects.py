@@ -10,6 +10,7 @@ REGISTER: Final = "hub.register"
 DEREGISTER: Final = "hub.deregister"
 DISCOVER: Final = "hub.discover"
 SERVICES: Final = "hub.services"
+METRICS: Final = "hub.metrics"
 
 HEARTBEAT_PREFIX: Final = "hub.heartbeat."
 HEARTBEATS: Final = "hub.heartbeat.*.*"
@@ -17,6 +18,7 @@ REREGISTER_PREFIX: Final = "hub.reregister."
 HEALTH_PREFIX: Final = "hub.health."
 REGISTRY_DELTA_PREFIX: Final = "hub.delta.registry."
 EVENTS_PREFIX: Final = "hub.events."
+MICRO_PREFIX: Final = "$SRV."
 
 REGISTRY_BUCKET: Final = "hub-registry"
 DESIRED_BUCKET: Final = "hub-desired"
@@ -55,6 +57,12 @@ def registry_delta(service: str) -> str:
 def event(event_type: str) -> str:
     """Where events of a type (`service.registered`) are published into the stream `HUB_EVENTS`."""
     return EVENTS_PREFIX + event_type
+
+
+def micro(verb: str, name: str, instance_id: str) -> tuple[str, str, str]:
+    """Where one instance of a NATS micro service is asked, by ADR-32: with all services, with its like, or alone."""
+    everybody = MICRO_PREFIX + verb
+    return everybody, f"{everybody}.{name}", f"{everybody}.{name}.{instance_id}"
 
 
 def is_reserved(service: str) -> bool:

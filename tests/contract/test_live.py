@@ -51,6 +51,13 @@ async def test_the_life_of_an_instance_is_told_as_the_contract_says(hub: HubProc
     assert [message.subject for message in heard["reregister"]] == ["hub.reregister.stranger.s1"]
 
 
+async def test_the_metrics_come_with_the_headers_of_the_contract(hub: HubProcess) -> None:
+    async with connected(hub.nats_url) as client:
+        reply = await _request(client, "metrics", None)
+    assert reply.data.startswith(b"# HELP hub_requests_total ")
+    _validate_headers("metrics-text", reply)
+
+
 async def test_a_refusal_has_the_headers_and_the_body_of_the_contract(hub: HubProcess) -> None:
     async with connected(hub.nats_url) as client:
         for golden in ("register.port-zero", "deregister.instance-id-missing", "discover.wait-too-long"):

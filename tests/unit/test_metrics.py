@@ -34,6 +34,16 @@ def test_the_catalogue_is_what_is_scraped() -> None:
     assert all(family.documentation for family in families.values())
 
 
+def test_the_labels_of_the_catalogue_are_those_that_are_scraped() -> None:
+    metrics = Metrics()
+    metrics.requests("hub.discover").observe("ok", 0.001)
+    metrics.sources = Sources(instances=lambda: {"passing": 1}, resyncs=lambda: {"scheduled": 1})
+    for name, family in scraped(metrics).items():
+        [labels] = {each.labels for each in CATALOGUE if each.name == name}
+        assert all(set(sample.labels) - {"le"} == set(labels) for sample in family.samples), name
+        assert family.samples, name
+
+
 def test_no_metric_is_described_twice_and_each_in_a_sentence() -> None:
     assert max(Counter(each.name for each in CATALOGUE).values()) == 1
     assert all(each.meaning.endswith(".") for each in CATALOGUE)
@@ -49,6 +59,14 @@ def test_requests_are_counted_by_subject_and_outcome() -> None:
     assert sample(metrics, "hub_requests_total", subject="hub.discover", outcome="not_found") == 1
     assert sample(metrics, "hub_requests_total", subject="hub.register", outcome="ok") == 0
     assert sample(metrics, "hub_requests_total", subject="hub.register", outcome="conflict") == 1
+
+
+def test_a_meter_knows_how_many_failed_and_by_what_at_last() -> None:
+    meter = RequestMeter("hub.discover")
+    assert (meter.requests, meter.errors, meter.last_error) == (0, 0, "")
+    for outcome in ("ok", "not_found", "overloaded", "ok"):
+        meter.observe(outcome, 0.001)
+    assert (meter.requests, meter.errors, meter.last_error) == (4, 2, "overloaded")
 
 
 def test_a_subject_has_one_meter() -> None:
@@ -95,6 +113,7 @@ def test_what_is_there_to_be_seen_is_looked_at_when_scraped() -> None:
         leading=lambda: True,
         resyncs=lambda: {"disconnected": 3},
         events_dropped=lambda: 6,
+        doubting=lambda: True,
     )
     instances["critical"] = 1
     assert sample(metrics, "hub_instances", status="passing") == 2
@@ -102,6 +121,7 @@ def test_what_is_there_to_be_seen_is_looked_at_when_scraped() -> None:
     assert sample(metrics, "hub_services") == 1
     assert sample(metrics, "hub_in_flight_requests") == 9
     assert sample(metrics, "hub_leader") == 1
+    assert sample(metrics, "hub_doubt") == 1
     assert sample(metrics, "hub_store_resyncs_total", reason="disconnected") == 3
     assert sample(metrics, "hub_events_dropped_total") == 6
 
