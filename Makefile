@@ -25,8 +25,8 @@ up: $(STAMP) ## Set up and run the hub with its embedded NATS (ARGS="--http-port
 
 test: $(STAMP) ## Set up and run all tests (ARGS="-k name" ...)
 	@echo "running the tests (parallel, then those that need the machine to themselves) ..."
-	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not serial" $(ARGS)
-	@$(BIN)/python -m pytest -q -m serial $(ARGS) || test $$? -eq 5
+	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not serial and not system" $(ARGS)
+	@$(BIN)/python -m pytest -q -m "serial and not system" $(ARGS) || test $$? -eq 5
 
 test-other: $(STAMP) ## Run the unit tests on the newest other CPython found
 	@$(BIN)/python -m tests.other_python
