@@ -20,6 +20,7 @@ from hub.core.answers import Answers
 from hub.core.registry import Registry
 from hub.embedded.binary import OLDEST
 from hub.errors import StartupError, Unavailable
+from hub.handlers.admin import Admin
 from hub.handlers.changes import Changes
 from hub.handlers.clock import Clock
 from hub.handlers.connections import Connections
@@ -205,7 +206,7 @@ class Hub:
             interval=settings.registry.health_interval,
             max_bytes=max_bytes,
         )
-        await self._stack.enter_async_context(desired.watch(DesiredListener(self.registry)))
+        await self._stack.enter_async_context(desired.watch(DesiredListener(self.registry, self._clock)))
         heartbeats = Heartbeats(self._client, self.registry, self._clock, self.metrics)
         await heartbeats.start()
         self._watch = await self._stack.enter_async_context(bucket.watch(RegistryListener(self.registry, self._clock)))
@@ -223,6 +224,10 @@ class Hub:
         await self._answer(subjects.DEREGISTER, registration.deregister)
         await self._answer(subjects.DISCOVER, discovery.discover, self._waiting)
         await self._answer(subjects.SERVICES, discovery.services)
+        for subject, respond in Admin(
+            self.registry, bucket, desired, self._events, self._clock, max_bytes=answers.budget
+        ).subjects.items():
+            await self._answer(subject, respond)
         self.metrics.sources = self._sources()
         await self._answer_for_itself(max_bytes)
         await self._client.flush()

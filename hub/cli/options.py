@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import click
+import msgspec
 
 from hub.cli import failure
 from hub.wire.names import is_service_name
@@ -58,6 +60,52 @@ def service_name(ctx: click.Context, parameter: click.Parameter, value: str | No
     if value is not None and not is_service_name(value):
         raise click.BadParameter(f"expected a DNS label (1..63 of a-z, 0-9 and inner '-'), got {value!r}")
     return value
+
+
+def metadata_pairs(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
+    """A callback for metadata: what the values add up to, `key=text` or a JSON object whose keys are taken over."""
+    metadata: dict[str, Any] = {}
+    for value in values:
+        if value.lstrip().startswith("{"):
+            try:
+                metadata |= msgspec.json.decode(value, type=dict[str, Any])
+            except msgspec.MsgspecError as error:
+                raise click.BadParameter(f"{value!r} is no JSON object: {error}") from None
+            continue
+        key, equals, text = value.partition("=")
+        if not equals or not key:
+            raise click.BadParameter(f"expected key=value or a JSON object, got {value!r}")
+        metadata[key] = text
+    return metadata
+
+
+def wish(command: F) -> F:
+    """Add what every change of the desired state takes: parameters `reason` (str or None) and `author` (str)."""
+    decorate_reason = click.option("--reason", metavar="TEXT", help="Why; shown with the state, and in the event.")
+    decorate_author = click.option(
+        "--author",
+        metavar="NAME",
+        default=_user,
+        show_default="you",
+        help="Who; shown with the state, and in the event.",
+    )
+    return decorate_reason(decorate_author(command))
+
+
+def unregistered(command: F) -> F:
+    """Add `--unregistered`: parameter `unregistered` (bool)."""
+    return click.option(
+        "--unregistered",
+        is_flag=True,
+        help="Even of an instance that is not known, to hold from its first registration on.",
+    )(command)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a user without a name, as in some containers
+        return ""
 
 
 def _urls(ctx: click.Context, parameter: click.Parameter, value: str) -> list[str]:

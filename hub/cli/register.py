@@ -3,30 +3,12 @@ from __future__ import annotations
 from typing import Any
 
 import click
-import msgspec
 
 from hub.cli import output
-from hub.cli.options import connection, json_output
+from hub.cli.options import connection, json_output, metadata_pairs
 from hub.cli.session import connected, run
 from hub.wire import subjects
 from hub.wire.registration import Registered
-
-
-def _metadata(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
-    """The metadata that the options add up to: `key=text`, or a JSON object whose keys are taken over."""
-    metadata: dict[str, Any] = {}
-    for value in values:
-        if value.lstrip().startswith("{"):
-            try:
-                metadata |= msgspec.json.decode(value, type=dict[str, Any])
-            except msgspec.MsgspecError as error:
-                raise click.BadParameter(f"{value!r} is no JSON object: {error}") from None
-            continue
-        key, equals, text = value.partition("=")
-        if not equals or not key:
-            raise click.BadParameter(f"expected key=value or a JSON object, got {value!r}")
-        metadata[key] = text
-    return metadata
 
 
 @click.command()
@@ -46,7 +28,7 @@ def _metadata(ctx: click.Context, parameter: click.Parameter, values: tuple[str,
     "--metadata",
     multiple=True,
     metavar="KEY=VALUE|JSON",
-    callback=_metadata,
+    callback=metadata_pairs,
     help="More about it: key=text, or a JSON object; may be repeated.",
 )
 @click.option("--weight", type=int, help="Its share with the strategy weighted.  [default: 100]")

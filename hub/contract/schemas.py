@@ -85,15 +85,16 @@ def _explain(schema: Schema, kind: inspect.Type) -> None:
 
 
 def attribute_docs(kind: type[Struct]) -> dict[str, str]:
-    """The docstrings that follow the attributes of a class, by attribute."""
-    body = ast.parse(textwrap.dedent(source.getsource(kind))).body[0]
-    assert isinstance(body, ast.ClassDef), kind
+    """The docstrings that follow the attributes of a class and of those it is made from, by attribute."""
     told: dict[str, str] = {}
-    for before, after in zip(body.body, body.body[1:], strict=False):
-        if isinstance(before, ast.AnnAssign) and isinstance(before.target, ast.Name):
-            text = after.value if isinstance(after, ast.Expr) else None
-            if isinstance(text, ast.Constant) and isinstance(text.value, str):
-                told[before.target.id] = _plain(text.value)
+    for cls in reversed(kind.__mro__[: kind.__mro__.index(Struct)]):
+        body = ast.parse(textwrap.dedent(source.getsource(cls))).body[0]
+        assert isinstance(body, ast.ClassDef), cls
+        for before, after in zip(body.body, body.body[1:], strict=False):
+            if isinstance(before, ast.AnnAssign) and isinstance(before.target, ast.Name):
+                text = after.value if isinstance(after, ast.Expr) else None
+                if isinstance(text, ast.Constant) and isinstance(text.value, str):
+                    told[before.target.id] = _plain(text.value)
     return told
 
 

@@ -15,10 +15,11 @@ from datetime import datetime
 
 import msgspec
 
+from hub.core.desired import MODES, DesiredStates, effective, explained
 from hub.core.selection import Selection, capabilities_of
 from hub.wire.codec import encode
 from hub.wire.discovery import Discover, Instance
-from hub.wire.names import CRITICAL, DRAINING, MAINTENANCE, PASSING, Status
+from hub.wire.names import CRITICAL, PASSING, Status
 from hub.wire.record import Desired, Record
 from hub.wire.subjects import instance_key
 
@@ -41,7 +42,13 @@ class Entry:
     live: Status
     reason: str
     relapses: int
+    desired: Desired | None
     _encoded: bytes | None = None
+
+    @property
+    def shown_reason(self) -> str:
+        """Why it has the status that discovery shows; `reason` tells of what was heard alone."""
+        return explained(self.live, self.reason, self.desired)
 
     def encoded(self) -> bytes:
         """The instance as JSON, encoded once per change."""
@@ -96,7 +103,7 @@ class Catalog:
         self.names: list[str] = []
         """The names of services that have instances, sorted."""
         self._observe = observe
-        self._desired: dict[str, Desired] = {}
+        self.desired = DesiredStates()
         self._gone: dict[str, int] = {}
         self._empty: dict[str, None] = {}
         self._by_address: dict[tuple[str, str, int], dict[str, None]] = {}
@@ -159,18 +166,11 @@ class Catalog:
         """Everything stored up to this revision is known."""
         self.revision = max(self.revision, revision)
 
-    def want(self, key: str, desired: Desired | None) -> None:
-        """What operators want of an instance, registered or not; None where they want nothing any more."""
-        if desired is None:
-            self._desired.pop(key, None)
-        else:
-            self._desired[key] = desired
+    def desire_changed(self, key: str, since: datetime) -> None:
+        """What operators want of an instance, registered or not, is other than before, and since when."""
         if entry := self.entries.get(key):
-            self._present(entry, entry.instance.since)
-
-    def desired(self, key: str) -> Desired | None:
-        """What operators want of an instance."""
-        return self._desired.get(key)
+            entry.desired = self.desired.get(key)
+            self._present(entry, since)
 
     # --- what was heard
 
@@ -213,10 +213,10 @@ class Catalog:
         return msgspec.structs.replace(
             entry.record,
             status=entry.instance.status,
-            reason=entry.reason,
+            reason=entry.shown_reason,
             since=entry.instance.since,
             relapses=entry.relapses,
-            desired=self._desired.get(key),
+            desired=entry.desired,
         )
 
     # --- inside
@@ -234,17 +234,15 @@ class Catalog:
         known = self.entries.get(key)
         if self._gone.get(key, 0) > revision or (known is not None and known.revision >= revision):
             return None
-        if known is not None and not adopt:
-            state = (known.live, known.reason, known.relapses)
-        else:
-            live = PASSING if record.status in (DRAINING, MAINTENANCE) else record.status
-            state = (live, record.reason, record.relapses)
-        instance = present(record, state[0], self._desired.get(key), record.since)
+        state = _adopted(record, known) if adopt or known is None else (known.live, known.reason, known.relapses)
+        desired = self.desired.get(key)
+        instance = present(record, state[0], desired, record.since)
         if known is not None:
-            instance = _continued(instance, known.instance)
+            told = adopt and instance.status == record.status
+            instance = _continued(instance, known.instance, since=record.since if told else None)
             self._unindex(known)
-        entry = known or Entry(key, record, revision, instance, frozenset(), *state)
-        entry.record, entry.revision = record, revision
+        entry = known or Entry(key, record, revision, instance, frozenset(), *state, desired)
+        entry.record, entry.revision, entry.desired = record, revision, desired
         entry.live, entry.reason, entry.relapses = state
         entry.capabilities = capabilities_of(instance)
         entry.show(instance)
@@ -263,7 +261,7 @@ class Catalog:
         return entry
 
     def _present(self, entry: Entry, since: datetime) -> None:
-        shown = present(entry.record, entry.live, self._desired.get(entry.key), since)
+        shown = present(entry.record, entry.live, entry.desired, since)
         self._unlabel(entry)
         entry.show(_continued(shown, entry.instance))
         entry.capabilities = capabilities_of(shown)
@@ -274,7 +272,7 @@ class Catalog:
     def _compare(self, entry: Entry) -> None:
         record = entry.record
         stored = (record.status, record.reason, record.relapses, record.desired)
-        if stored == (entry.instance.status, entry.reason, entry.relapses, self._desired.get(entry.key)):
+        if stored == (entry.instance.status, entry.shown_reason, entry.relapses, entry.desired):
             self.unwritten.pop(entry.key, None)
         else:
             self.unwritten[entry.key] = None
@@ -338,9 +336,19 @@ class Catalog:
                 self._by_label.pop(label, None)
 
 
-def _continued(shown: Instance, before: Instance) -> Instance:
-    """An instance that goes on: it keeps its load, and the time since when it has its status."""
-    since = before.since if shown.status == before.status else shown.since
+def _adopted(record: Record, known: Entry | None) -> tuple[Status, str, int]:
+    """The state that a stored record tells of: status, reason and relapses."""
+    if record.status not in MODES:
+        return record.status, record.reason, record.relapses
+    if known is None or known.live == CRITICAL:  # behind an operator's mode it is not critical; more is not told
+        return PASSING, "", record.relapses
+    return known.live, known.reason, record.relapses
+
+
+def _continued(shown: Instance, before: Instance, since: datetime | None = None) -> Instance:
+    """An instance that goes on: it keeps its load, and the time since when it has its status, unless that is told."""
+    if since is None:
+        since = before.since if shown.status == before.status else shown.since
     return msgspec.structs.replace(shown, since=since, load=before.load)
 
 
@@ -369,8 +377,3 @@ def present(record: Record, live: Status, desired: Desired | None, since: dateti
         metadata=record.metadata if desired is None else {**record.metadata, **desired.metadata},
         since=since,
     )
-
-
-def effective(live: Status, desired: Desired | None) -> Status:
-    """What operators want decides, save that a dead instance is dead."""
-    return live if live == CRITICAL or desired is None or desired.mode is None else desired.mode

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import msgspec
+
 from hub.wire.event import CloudEvent, EventType
-from hub.wire.record import Record
+from hub.wire.record import Desired, Record
 from hub.wire.subjects import instance_key
 
 
@@ -29,6 +31,29 @@ def happened(kind: EventType, record: Record, revision: int, time: datetime, *, 
             "zone": record.zone,
             "status": record.status,
             "reason": reason or record.reason,
+            "revision": revision,
+        },
+    )
+
+
+def desired(
+    key: str, change: str, wanted: Desired, revision: int, time: datetime, *, reason: str, author: str
+) -> CloudEvent:
+    """What operators now want of an instance, at a revision of what is wanted; `change` is what they asked for."""
+    service, _, instance_id = key.partition(".")
+    return CloudEvent(
+        id=f"desired-{revision}",
+        type="service.desired",
+        source="central-hub/admin",
+        subject=key,
+        time=time,
+        data={
+            "service": service,
+            "instance_id": instance_id,
+            "change": change,
+            "desired": msgspec.to_builtins(wanted),
+            "reason": reason,
+            "author": author,
             "revision": revision,
         },
     )

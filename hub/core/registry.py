@@ -14,12 +14,13 @@ from typing import NamedTuple
 import msgspec
 
 from hub.core.catalog import Catalog, Entry
+from hub.core.desired import effective, explained
 from hub.core.identity import derived_instance_id
 from hub.core.liveness import Liveness, Verdict
 from hub.core.removal import SHARE
 from hub.errors import Conflict, NotFound, Unsupported
 from hub.wire.names import PASSING, ReportedStatus
-from hub.wire.record import Record
+from hub.wire.record import Desired, Record
 from hub.wire.registration import DEFAULT_DEREGISTER_AFTER, DEFAULT_TTL, Register
 from hub.wire.subjects import instance_key
 
@@ -37,11 +38,15 @@ class Admission(NamedTuple):
 
 
 class Write(NamedTuple):
-    """A record whose state is to be written over the revision that was read."""
+    """A record whose state is to be written over the revision that was read.
+
+    `moved` says that its health is other than stored, and not only what operators want of its weight or metadata.
+    """
 
     key: str
     record: Record
     expected: int
+    moved: bool
 
 
 class Registry:
@@ -169,6 +174,23 @@ class Registry:
         if key not in self.catalog.entries:
             self.liveness.forget(key)
 
+    # --- wanted by operators
+
+    def desired(self, key: str, desired: Desired, revision: int, wall: Wall) -> None:
+        """Something is wanted of an instance, whether this hub stored it or was told."""
+        if self.catalog.desired.put(key, desired, revision):
+            self.catalog.desire_changed(key, desired.changed_at or wall())
+
+    def undesired(self, key: str, revision: int, wall: Wall) -> None:
+        """Nothing is wanted of it any more, as the watch tells."""
+        if self.catalog.desired.lift(key, revision):
+            self.catalog.desire_changed(key, wall())
+
+    def lifted(self, key: str, revision: int, wall: Wall) -> None:
+        """Nothing is wanted of it any more, as this hub has just stored."""
+        if self.catalog.desired.anticipate_lift(key, revision):
+            self.catalog.desire_changed(key, wall())
+
     # --- said by NATS, and by time
 
     def disconnected(self, key: str, now: float, wall: Wall) -> Verdict | None:
@@ -195,7 +217,9 @@ class Registry:
         for key in self.catalog.unwritten:
             record = self.catalog.record_to_write(key)
             if record is not None:
-                found.append(Write(key, record, self.catalog.entries[key].revision))
+                entry = self.catalog.entries[key]
+                moved = (record.status, record.reason) != (entry.record.status, entry.record.reason)
+                found.append(Write(key, record, entry.revision, moved))
             if len(found) >= limit:
                 break
         return found
@@ -228,7 +252,7 @@ class Registry:
         return known.record.instance_id if known else derived_instance_id(request.name, request.host, request.port)
 
     def _record(self, request: Register, instance_id: str, wall: datetime) -> Record:
-        desired = self.catalog.desired(instance_key(request.name, instance_id))
+        desired = self.catalog.desired.get(instance_key(request.name, instance_id))
         return Record(
             name=request.name,
             instance_id=instance_id,
@@ -249,7 +273,8 @@ class Registry:
             deregister_after=(
                 self._default_deregister_after if request.deregister_after is None else request.deregister_after
             ),
-            status=PASSING if desired is None or desired.mode is None else desired.mode,
+            status=effective(PASSING, desired),
+            reason=explained(PASSING, "", desired),
             desired=desired,
         )
 
@@ -259,6 +284,6 @@ class Registry:
             self._record(request, known.record.instance_id, known.record.registered_at),
             since=known.instance.since,
             status=known.instance.status,
-            reason=known.reason,
+            reason=known.shown_reason,
             relapses=known.relapses,
         )

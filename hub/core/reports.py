@@ -20,7 +20,7 @@ def report(service: Service, *, max_bytes: int, reason: str = "") -> bytes:
         InstanceHealth(
             instance_id=entry.record.instance_id,
             status=entry.instance.status,
-            reason=entry.reason,
+            reason=entry.shown_reason,
             since=entry.instance.since,
         )
         for entry in service.sorted()

@@ -57,8 +57,9 @@ class RegistryListener:
 class DesiredListener:
     """Learns what operators want of instances."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, clock: Clock) -> None:
         self._registry = registry
+        self._clock = clock
         self._decode = msgspec.json.Decoder(Desired).decode
 
     def on_put(self, key: str, value: bytes, revision: int) -> None:
@@ -68,14 +69,16 @@ class DesiredListener:
         except msgspec.MsgspecError as error:
             log.error("desired state not understood; it is left alone", key=key, revision=revision, reason=str(error))
             return
-        self._registry.catalog.want(key, desired)
+        self._registry.desired(key, desired, revision, self._clock.wall)
 
     def on_delete(self, key: str, revision: int) -> None:
         """They want it no more."""
-        self._registry.catalog.want(key, None)
+        self._registry.undesired(key, revision, self._clock.wall)
 
     def on_reset(self) -> None:
-        """Revisions do not matter here."""
+        """The bucket was recreated."""
+        log.warning("desired state was recreated; what operators wanted before is lost")
+        self._registry.catalog.desired.reset()
 
     def on_synced(self, revision: int) -> None:
         """All that is wanted is known."""

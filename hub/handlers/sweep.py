@@ -112,7 +112,8 @@ class Sweep:
         except RevisionConflict:
             return False
         self._registry.written(write.record, revision)
-        self._events.append(happened("service.health", write.record, revision, self._clock.wall()))
+        if write.moved:
+            self._events.append(happened("service.health", write.record, revision, self._clock.wall()))
         return True
 
     async def _remove_dead(self) -> None:

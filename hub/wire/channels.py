@@ -10,6 +10,7 @@ from typing import Final, Literal, get_args
 from msgspec import Struct
 
 from hub.wire import subjects
+from hub.wire.admin import Desires, Drain, GetDesired, Maintenance, OverrideMetadata, OverrideWeight, Undrain
 from hub.wire.discovery import Discover, Discovered, ServiceList, Services
 from hub.wire.event import CloudEvent, EventType
 from hub.wire.fault import ErrorReply
@@ -108,12 +109,35 @@ MESSAGES: Final[dict[str, type[Struct]]] = {
     "discovered": Discovered,
     "services": Services,
     "service-list": ServiceList,
+    "admin-drain": Drain,
+    "admin-undrain": Undrain,
+    "admin-maintenance": Maintenance,
+    "admin-weight": OverrideWeight,
+    "admin-metadata": OverrideMetadata,
+    "admin-get": GetDesired,
+    "admin-desired": Desires,
     "health": HealthReport,
     "record": Record,
     "event": CloudEvent,
     "error": ErrorReply,
 }
 """Every message of the contract, by the name of its schema. `error` is the reply to any request that is refused."""
+
+
+def _admin(name: str, address: str, payload: type[Struct], description: str) -> Channel:
+    """A request of operators about what they want of instances."""
+    return Channel(
+        name=name,
+        address=address,
+        kind="request",
+        publishers=(OPERATOR,),
+        subscribers=(HUB,),
+        queue=subjects.QUEUE_GROUP,
+        payload=payload,
+        reply=Desires,
+        description=description,
+    )
+
 
 CHANNELS: Final[tuple[Channel, ...]] = (
     Channel(
@@ -188,6 +212,32 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         text="text/plain",
         description="The metrics of each replica, as Prometheus reads them; every replica answers for itself.",
     ),
+    _admin(
+        "admin-drain",
+        subjects.ADMIN_DRAIN,
+        Drain,
+        "Lets an instance, or a service, be chosen no more, while it goes on with what it has; lasts until undrained.",
+    ),
+    _admin("admin-undrain", subjects.ADMIN_UNDRAIN, Undrain, "Lets it be chosen again."),
+    _admin(
+        "admin-maintenance",
+        subjects.ADMIN_MAINTENANCE,
+        Maintenance,
+        "Puts an instance, or a service, into maintenance, or takes it out: not chosen meanwhile.",
+    ),
+    _admin(
+        "admin-weight",
+        subjects.ADMIN_WEIGHT,
+        OverrideWeight,
+        "Gives an instance a weight in place of its own; null lifts that.",
+    ),
+    _admin(
+        "admin-metadata",
+        subjects.ADMIN_METADATA,
+        OverrideMetadata,
+        "Lays metadata over what an instance says of itself; null lifts a key, or all.",
+    ),
+    _admin("admin-get", subjects.ADMIN_GET, GetDesired, "What operators want, of whom, and why?"),
     Channel(
         name="health",
         address=subjects.HEALTH_PREFIX + "{component}",

@@ -128,6 +128,8 @@ def _expected(kind: inspect.Type, steps: list[str]) -> str | None:
         return "a list" if kind.max_length is None else f"a list of at most {kind.max_length}"
     if isinstance(kind, inspect.DictType):
         return "an object"
+    if isinstance(kind, inspect.BoolType):
+        return "true or false"
     return None
 
 

@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-EventType = Literal["service.registered", "service.deregistered", "service.expired", "service.health"]
+EventType = Literal[
+    "service.registered", "service.deregistered", "service.expired", "service.health", "service.desired"
+]
 
 
 class CloudEvent(Struct, frozen=True, kw_only=True):
@@ -21,6 +23,8 @@ class CloudEvent(Struct, frozen=True, kw_only=True):
     """Whom it is about: `<service>.<instance>`."""
     time: datetime
     data: dict[str, Any]
-    """What is known of it: service, instance_id, host, port, version, zone, status, reason, revision."""
+    """What is known of it: service, instance_id, host, port, version, zone, status, reason, revision.
+
+    `service.desired` has service, instance_id, change, desired, reason, author and revision: of what is wanted."""
     specversion: Literal["1.0"] = "1.0"
     datacontenttype: Literal["application/json"] = "application/json"

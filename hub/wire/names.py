@@ -59,6 +59,7 @@ Seconds = Annotated[float, Meta(ge=0)]
 Ttl = Annotated[float, Meta(ge=0.5, le=86_400.0)]
 Load = Annotated[float, Meta(ge=0)]
 Reason = Annotated[str, Meta(max_length=512)]
+Author = Annotated[str, Meta(max_length=128)]
 
 Liveness = Literal["heartbeat", "probe", "permanent"]
 Status = Literal["passing", "warning", "suspect", "critical", "draining", "maintenance"]

@@ -16,8 +16,15 @@ class Desired(Struct, frozen=True, kw_only=True, omit_defaults=True):
     mode: Status | None = None
     """`draining` or `maintenance`; None where operators want nothing special."""
     weight: int | None = None
+    """In place of the weight that the instance gives itself."""
     metadata: dict[str, Any] = {}
+    """Laid over the metadata that the instance gives itself, key by key."""
     reason: str = ""
+    """Why, in their words: of the mode where there is one, else of the last change that came with a reason."""
+    author: str = ""
+    """Who changed it last, as they call themselves."""
+    changed_at: datetime | None = None
+    """When it was changed last."""
 
 
 class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -72,7 +72,7 @@ class Register(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if subjects.is_reserved(self.name):
             raise ValueError(f"name: expected a name that is not reserved for the hub itself, got {self.name!r}")
-        if _depth(self.metadata) > MAX_METADATA_DEPTH:
+        if nesting(self.metadata) > MAX_METADATA_DEPTH:
             raise ValueError(f"metadata: expected at most {MAX_METADATA_DEPTH} levels of nesting, got more")
 
 
@@ -124,7 +124,7 @@ class Heartbeat(Struct, frozen=True, kw_only=True):
     """Why its status is what it is."""
 
 
-def _depth(value: dict[str, Any]) -> int:
+def nesting(value: dict[str, Any]) -> int:
     """How deep containers nest in `value`, itself included; without recursion, and giving up just past the bound."""
     level: list[dict[str, Any] | list[Any]] = [value]
     depth = 0

@@ -20,6 +20,9 @@ ASKING = [
     ("discover", "engine"),
     ("register", "engine", "--host", "h", "--port", "1"),
     ("deregister", "engine", "e1"),
+    ("drain", "engine"),
+    ("weight", "engine", "e1", "5"),
+    ("desired",),
     ("watch",),
 ]
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from hub.core.catalog import MAX_EMPTY_SERVICES, Catalog
 from hub.wire.record import Desired
-from tests.unit.core.making import WALL, record
+from tests.unit.core.making import WALL, record, want
 
 LATER = WALL + timedelta(seconds=9)
 
@@ -78,7 +78,7 @@ def test_a_state_written_by_another_hub_is_adopted() -> None:
 def test_what_operators_want_wins_and_outlives_the_registration() -> None:
     catalog = Catalog()
     catalog.apply(record(weight=100, metadata={"a": 1}), 1)
-    catalog.want("engine.a1", Desired(mode="draining", weight=5, metadata={"b": 2}))
+    want(catalog, "engine.a1", Desired(mode="draining", weight=5, metadata={"b": 2}))
     shown = catalog.entries["engine.a1"].instance
     assert (shown.status, shown.weight, shown.metadata) == ("draining", 5, {"a": 1, "b": 2})
     catalog.apply_removal("engine.a1", 2)
@@ -86,7 +86,8 @@ def test_what_operators_want_wins_and_outlives_the_registration() -> None:
     registered_again = catalog.entries["engine.a1"]
     assert registered_again.instance.status == "draining"
     assert list(catalog.unwritten) == ["engine.a1"]
-    catalog.want("engine.a1", None)
+    catalog.desired.lift("engine.a1", 2)
+    catalog.desire_changed("engine.a1", LATER)
     assert catalog.entries["engine.a1"].instance.weight == 100
     assert list(catalog.unwritten) == []
 
@@ -94,7 +95,7 @@ def test_what_operators_want_wins_and_outlives_the_registration() -> None:
 def test_a_dead_instance_is_dead_whatever_operators_want() -> None:
     catalog = Catalog()
     catalog.apply(record(), 1)
-    catalog.want("engine.a1", Desired(mode="maintenance"))
+    want(catalog, "engine.a1", Desired(mode="maintenance"))
     catalog.set_state("engine.a1", "critical", "no heartbeat", 0, LATER)
     assert catalog.entries["engine.a1"].instance.status == "critical"
 
@@ -122,11 +123,13 @@ def test_the_load_is_kept_across_an_update_and_never_stored() -> None:
     assert list(catalog.unwritten) == []
 
 
-def test_the_time_since_when_stays_while_the_status_does() -> None:
+def test_the_time_since_when_is_the_stored_one_and_stays_while_the_status_does() -> None:
     catalog = Catalog()
     catalog.apply(record(), 1)
     catalog.apply(record(version="2", since=LATER), 2)
-    assert catalog.entries["engine.a1"].instance.since == WALL
+    assert catalog.entries["engine.a1"].instance.since == LATER, "or replicas would not agree"
+    catalog.anticipate(record(version="3"), 3)
+    assert catalog.entries["engine.a1"].instance.since == LATER
 
 
 def test_after_a_reset_lower_revisions_are_believed() -> None:

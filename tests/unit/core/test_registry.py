@@ -88,7 +88,7 @@ def test_without_an_id_the_instance_at_the_address_is_meant() -> None:
 
 def test_what_operators_want_is_in_the_record_of_a_new_registration() -> None:
     registry = Registry(0.0)
-    registry.catalog.want("engine.a1", Desired(mode="draining"))
+    registry.desired("engine.a1", Desired(mode="draining"), 1, wall)
     admission = registry.admit(request(), 0.0, wall)
     assert (admission.record.status, admission.record.desired) == ("draining", Desired(mode="draining"))
 

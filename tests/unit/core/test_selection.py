@@ -13,14 +13,14 @@ from hub.core.selection import matching, pick
 from hub.wire.discovery import Discover
 from hub.wire.names import Strategy
 from hub.wire.record import Desired
-from tests.unit.core.making import record
+from tests.unit.core.making import record, want
 
 
 def entries(*given: dict[str, Any]) -> list[Entry]:
     catalog = Catalog()
     for n, values in enumerate(given):
         if (mode := values.get("status")) in ("draining", "maintenance"):
-            catalog.want(f"engine.i{n}", Desired(mode=mode))
+            want(catalog, f"engine.i{n}", Desired(mode=mode))
         catalog.apply(record(instance_id=f"i{n}", port=1000 + n, **values), n + 1)
     return list(catalog.services["engine"].sorted())
 
