@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 import secrets
 from collections import Counter
-from collections.abc import Coroutine
-from dataclasses import replace
+from pathlib import Path
 from random import Random
 from types import TracebackType
 from typing import Any, Self
@@ -31,6 +30,7 @@ from hub.handlers.hearing import Hearing
 from hub.handlers.heartbeats import Heartbeats
 from hub.handlers.inflight import InFlight
 from hub.handlers.listeners import DesiredListener, RegistryListener
+from hub.handlers.loops import Loops
 from hub.handlers.metrics import MetricsText
 from hub.handlers.micro import Micro
 from hub.handlers.registration import Registration
@@ -85,8 +85,7 @@ class Hub:
         self._in_flight = InFlight(settings.limits.in_flight)
         self._waiting = InFlight(settings.limits.in_flight)
         self._stack = contextlib.AsyncExitStack()
-        self._background: set[asyncio.Task[None]] = set()
-        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._loops = Loops()
         self._endpoints: list[Endpoint] = []
         self._connected = False
         self._trouble = ""
@@ -98,7 +97,7 @@ class Hub:
     @property
     def alive(self) -> bool:
         """Whether the hub's own loops run."""
-        return not self._failed.done()
+        return self._loops.alive
 
     @property
     def ready(self) -> bool:
@@ -148,7 +147,7 @@ class Hub:
             StartupError: NATS turned us away for good.
             Exception: whatever ended one of the hub's loops.
         """
-        await asyncio.shield(self._failed)
+        await self._loops.wait_failed()
 
     # --- life
 
@@ -173,7 +172,7 @@ class Hub:
         settings = self._settings
         self._client = await self._connect()
         requester = await self._stack.enter_async_context(Requester(self._client))
-        self._replicas = await self._ensure_streams(requester)
+        specs = await streams.ensure_all(requester, servers=len(self._client.servers), replicas=settings.nats.replicas)
         max_bytes = self._client.max_payload - _ENVELOPE_BYTES
         self.registry = Registry(
             self._clock.now(),
@@ -183,15 +182,10 @@ class Hub:
             removal_share=settings.registry.removal_share,
         )
         answers = Answers(self.registry.catalog, max_bytes=max_bytes, random=Random())
-        registry_spec, desired_spec, leader_spec = (
-            replace(spec, replicas=self._replicas) for spec in (streams.REGISTRY, streams.DESIRED, streams.LEADER)
-        )
-        bucket = JetStreamBucket(self._client, requester, registry_spec)
-        desired = JetStreamBucket(self._client, requester, desired_spec)
-        leader = JetStreamBucket(self._client, requester, leader_spec)
-        self._events = await self._stack.enter_async_context(
-            EventLog(self._client, requester, replace(streams.EVENTS, replicas=self._replicas))
-        )
+        bucket = JetStreamBucket(self._client, requester, specs.registry)
+        desired = JetStreamBucket(self._client, requester, specs.desired)
+        leader = JetStreamBucket(self._client, requester, specs.leader)
+        self._events = await self._stack.enter_async_context(EventLog(self._client, requester, specs.events))
         self._lease = LeaderLease(leader, self.hub_id, self._lease_ttl(), on_gained=self._on_gained)
         self._sweep = Sweep(
             self._client, self.registry, answers, bucket, self._events, self._clock, self.metrics, self._lease
@@ -212,12 +206,14 @@ class Hub:
         self._watch = await self._stack.enter_async_context(bucket.watch(RegistryListener(self.registry, self._clock)))
         await self._follow_connections()
         await self._stack.enter_async_context(self._lease)
-        self._stack.push_async_callback(self._end_background)
-        self._run("hearing", Hearing(self._client, self.registry.liveness, self._clock).listen())
-        self._run("sweep-time", self._sweep.watch_time())
-        self._run("sweep-writes", self._sweep.write())
-        self._run("health-changes", self._health.tell_changes())
-        self._run("health-rounds", self._health.tell_rounds())
+        self._stack.push_async_callback(self._loops.aclose)
+        for minded in (self._events.task, self._lease.task):
+            self._loops.mind(minded)
+        self._loops.run("hearing", Hearing(self._client, self.registry.liveness, self._clock).listen())
+        self._loops.run("sweep-time", self._sweep.watch_time())
+        self._loops.run("sweep-writes", self._sweep.write())
+        self._loops.run("health-changes", self._health.tell_changes())
+        self._loops.run("health-rounds", self._health.tell_rounds())
         discovery = Discovery(answers, self._changes)
         registration = Registration(self.registry, answers, bucket, self._events, self._clock)
         await self._answer(subjects.REGISTER, registration.register)
@@ -270,7 +266,7 @@ class Hub:
                     closed=self._on_closed,
                     error=self._on_error,
                 ),
-                credentials=Credentials(credentials_file=self._settings.nats.credentials),
+                credentials=self._credentials(),
             )
         except Unavailable as error:
             raise StartupError(
@@ -287,6 +283,15 @@ class Hub:
                 f"Central Hub needs {wanted} or newer: upgrade nats-server, or let `hub up` run its own"
             )
         return client
+
+    def _credentials(self) -> Credentials:
+        """The login from the settings. A file that is not there is told, even where NATS would not ask for it."""
+        path = self._settings.nats.credentials
+        if path is not None and not Path(path).is_file():
+            raise StartupError(
+                f"nats.credentials: expected a file, there is none at {path}: name another, or leave it out"
+            )
+        return Credentials(credentials_file=path)
 
     async def _follow_connections(self) -> None:
         if self._system_url is None:
@@ -311,24 +316,6 @@ class Hub:
         requester = await self._stack.enter_async_context(Requester(client))
         connections = Connections(client, requester, self.registry, self._clock)
         await connections.start()
-
-    async def _ensure_streams(self, requester: Requester) -> int:
-        """Bring the streams into being; returns how many servers hold each."""
-        chosen = self._settings.nats.replicas
-        replicas = chosen or min(3, len(self._client.servers))
-        try:
-            await self._ensure_replicated(requester, replicas)
-        except StartupError as error:
-            if chosen or replicas == 1:
-                raise
-            log.warning("streams cannot be replicated yet; one server holds them", reason=error.message)
-            replicas = 1
-            await self._ensure_replicated(requester, replicas)
-        return replicas
-
-    async def _ensure_replicated(self, requester: Requester, replicas: int) -> None:
-        for spec in (streams.REGISTRY, streams.DESIRED, streams.LEADER, streams.EVENTS):
-            await streams.ensure(requester, replace(spec, replicas=replicas))
 
     def _doubt_of_nats(self) -> str:
         """Why NATS does not serve this hub as it should. While the connection is gone there is nobody to tell."""
@@ -382,8 +369,8 @@ class Hub:
         log.info("NATS connection is back")
 
     async def _on_closed(self) -> None:
-        if not self._draining and self._started and not self._failed.done():
-            self._failed.set_exception(StartupError("NATS closed the connection for good; see the log for its reason"))
+        if not self._draining and self._started:
+            self._loops.fail(StartupError("NATS closed the connection for good; see the log for its reason"))
 
     async def _on_error(self, error: Exception) -> None:
         if not self._connected:
@@ -394,26 +381,3 @@ class Hub:
         self._trouble = reason
         if isinstance(error, nats.errors.SlowConsumerError) and self._started:
             self.registry.liveness.deafened(self._clock.now(), "messages were dropped, the hub was too slow")
-
-    # --- loops
-
-    def _run(self, name: str, loop: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(loop, name=name)
-        self._background.add(task)
-        task.add_done_callback(self._on_loop_ended)
-
-    def _on_loop_ended(self, task: asyncio.Task[None]) -> None:
-        self._background.discard(task)
-        if task.cancelled() or self._failed.done():
-            return
-        error = task.exception() or RuntimeError(f"the loop {task.get_name()} ended")
-        log.error("a loop of the hub failed; it cannot go on", loop=task.get_name(), exc_info=error)
-        self._failed.set_exception(error)
-
-    async def _end_background(self) -> None:
-        tasks = list(self._background)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        if self._failed.done():
-            self._failed.exception()  # whoever waits has been told; nobody else needs to be

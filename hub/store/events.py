@@ -78,6 +78,12 @@ class EventLog:
         """Events that are not acknowledged yet."""
         return len(self._waiting)
 
+    @property
+    def task(self) -> asyncio.Task[None]:
+        """What runs while the context is open, for its owner to mind: it ends on its own only by failing."""
+        assert self._task is not None, "open its context first"
+        return self._task
+
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name="event log")
         return self

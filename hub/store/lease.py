@@ -97,6 +97,12 @@ class LeaderLease:
         """Who held the lease when last looked at; None when nobody did or it was never seen."""
         return self._claim.holder if self.held else self._leader
 
+    @property
+    def task(self) -> asyncio.Task[None]:
+        """What runs while the context is open, for its owner to mind: it ends on its own only by failing."""
+        assert self._task is not None, "open its context first"
+        return self._task
+
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name="leader lease")
         return self

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
+
+import structlog
 
 from hub.errors import DeadlineExceeded, HubError, StartupError, Unavailable
 from hub.store.api import JETSTREAM_OFF, ApiRefused, JetStreamApi, StreamMissing
 from hub.transport.requests import Requester
 from hub.wire import subjects
+
+log = structlog.get_logger(__name__)
 
 MIN_MARKER_TTL: Final = 300.0
 _NANOSECONDS: Final = 1_000_000_000
@@ -114,6 +118,49 @@ REGISTRY: Final = BucketSpec(
 DESIRED: Final = BucketSpec(subjects.DESIRED_BUCKET)
 LEADER: Final = BucketSpec(subjects.LEADER_BUCKET)
 EVENTS: Final = StreamSpec(subjects.EVENTS_STREAM, (f"{subjects.EVENTS_PREFIX}>",))
+
+
+class Specs(NamedTuple):
+    """What the hub stores in, each held by as many servers as could be had."""
+
+    registry: BucketSpec
+    desired: BucketSpec
+    leader: BucketSpec
+    events: StreamSpec
+
+
+async def ensure_all(requester: Requester, *, servers: int, replicas: int) -> Specs:
+    """Make every stream of the hub exist.
+
+    Args:
+        requester: An open requester on the connection to use.
+        servers: How many servers NATS is known to have.
+        replicas: How many of them shall hold each stream. 0 takes up to three, and a single one where a cluster that is
+            not whole yet gives no more; a hub that starts later asks for the rest.
+
+    Raises:
+        StartupError: as `ensure`.
+    """
+    wanted = replicas or min(3, servers)
+    try:
+        return await _ensure_replicated(requester, wanted)
+    except StartupError as error:
+        if replicas or wanted == 1:
+            raise
+        log.warning("streams cannot be replicated yet; one server holds them", reason=error.message)
+        return await _ensure_replicated(requester, 1)
+
+
+async def _ensure_replicated(requester: Requester, replicas: int) -> Specs:
+    specs = Specs(
+        registry=replace(REGISTRY, replicas=replicas),
+        desired=replace(DESIRED, replicas=replicas),
+        leader=replace(LEADER, replicas=replicas),
+        events=replace(EVENTS, replicas=replicas),
+    )
+    for spec in specs:
+        await ensure(requester, spec)
+    return specs
 
 
 async def ensure(requester: Requester, spec: BucketSpec | StreamSpec, *, patience: float = 5.0) -> None:

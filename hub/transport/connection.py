@@ -71,7 +71,8 @@ async def connect(
     last: list[Exception] = []
 
     async def on_error(error: Exception) -> None:
-        last[:] = [error]
+        if not any(isinstance(earlier, nats.errors.AuthorizationError) for earlier in last):
+            last[:] = [error]  # a server that refuses a login closes at once, and may be heard to close alone
         await told.error(error)
 
     try:

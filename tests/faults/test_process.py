@@ -147,6 +147,13 @@ async def test_an_outage_of_nats_is_told_once_and_not_with_every_attempt_to_reco
         assert hub.output().count("NATS error") <= 5
 
 
+def test_credentials_that_are_not_there_are_one_clear_line(tmp_path: Path, nats_server: NatsServer) -> None:
+    absent = str(tmp_path / "absent.creds")
+    line = one_clear_line(run_hub("serve", "--nats", nats_server.url, "--http-port", "0", HUB_NATS_CREDENTIALS=absent))
+    assert absent in line
+    assert "nats.credentials" in line
+
+
 def test_a_nats_without_jetstream_is_one_clear_line(tmp_path: Path) -> None:
     with NatsServer(tmp_path / "nats", jetstream=False) as server:
         line = one_clear_line(run_hub("serve", "--nats", server.url, "--http-port", "0"))
