@@ -99,7 +99,7 @@ async def connect(
         cause = last[0] if last and isinstance(error, TimeoutError) else error
         await _abandon(client)
         where = ", ".join(without_password(url) for url in servers)
-        raise Unavailable(f"NATS: no server took the connection at {where} ({describe(cause)})") from None
+        raise Unavailable(f"NATS: no server took the connection at {where} ({_why(cause)})") from None
     return client
 
 
@@ -113,6 +113,13 @@ async def close(client: Client, *, timeout: float = 1.0) -> None:
         with contextlib.suppress(TimeoutError, OSError, nats.errors.Error):
             async with asyncio.timeout(timeout / 2):
                 await client.close()
+
+
+def _why(cause: BaseException) -> str:
+    """Why a connection failed. A refused login can arrive as a reset that has swallowed the server's word for it."""
+    if isinstance(cause, ConnectionResetError | BrokenPipeError | nats.errors.UnexpectedEOF):
+        return "the server closed the connection, as it does when it refuses a login"
+    return describe(cause)
 
 
 async def _abandon(client: Client) -> None:

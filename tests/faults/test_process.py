@@ -115,7 +115,7 @@ def test_a_nats_that_refuses_the_login_is_one_clear_line(tmp_path: Path) -> None
     with NatsServer(tmp_path / "nats", config="authorization { user: hub, password: right }") as server:
         url = server.url.replace("nats://", "nats://hub:mistaken@")
         line = one_clear_line(run_hub("serve", "--nats", url, "--http-port", "0"))
-    assert "Authorization" in line
+    assert "Authorization" in line or "refuses a login" in line, "which of them depends on what the kernel delivers"
     assert "mistaken" not in line
 
 
