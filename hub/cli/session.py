@@ -153,6 +153,11 @@ class _Trouble:
                     f"NATS at {where} refuses the login ({describe(error)}): "
                     "give user and password in the URL, as in nats://user:password@host:4222"
                 )
+        if self._failures and isinstance(self._failures[-1], ConnectionResetError):
+            return LoginRefused(
+                f"NATS at {where} closed the connection, as it does when it refuses a login: "
+                "give user and password in the URL, as in nats://user:password@host:4222"
+            )
         cause = _words(self._failures[-1]) if self._failures else "no answer in time"
         return NobodyAnswers(f"no hub answers on {where}: no NATS server is there ({cause}). {_NEXT_STEP}")
 
