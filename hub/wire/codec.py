@@ -71,7 +71,8 @@ class Decoder(Generic[T]):
         path = found.group("path") if found else ""
         own = _OWN_WORDS.match(words)
         if own:  # raised by a struct's own check, which already speaks in full
-            return InvalidRequest(words, field=own["field"])
+            place = f"{path}.{own['field']}".lstrip(".")
+            return InvalidRequest(f"{place}{words[own.end('field') :]}", field=place)
         missing = re.search(r"missing required field `(.+)`", words)
         if missing:
             field = f"{path}.{missing[1]}".lstrip(".")
@@ -108,7 +109,7 @@ def _expected(kind: inspect.Type, steps: list[str]) -> str | None:
         return told if told and not steps else _expected(kind.type, steps)
     if isinstance(kind, inspect.UnionType):
         options = [_expected(t, steps) for t in kind.types if not isinstance(t, inspect.NoneType)]
-        known = [o for o in options if o]
+        known = dict.fromkeys(o for o in options if o)
         return " or ".join(known) if known else None
     if steps:
         return _expected_inside(kind, steps)
@@ -135,10 +136,14 @@ def _expected(kind: inspect.Type, steps: list[str]) -> str | None:
 
 def _expected_inside(kind: inspect.Type, steps: list[str]) -> str | None:
     if isinstance(kind, inspect.StructType):
+        if steps == [kind.tag_field]:
+            return f"{kind.tag!r}"
         inner = next((f.type for f in kind.fields if f.encode_name == steps[0]), None)
         return _expected(inner, steps[1:]) if inner else None
     if isinstance(kind, inspect.VarTupleType):
         return _expected(kind.item_type, steps[1:])
+    if isinstance(kind, inspect.DictType):
+        return _expected(kind.value_type, steps[1:])
     return None
 
 

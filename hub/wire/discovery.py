@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from hub.wire.names import ServiceNameOrEmpty, Status, Strategy, Tag, Zone
+from hub.wire.names import ServiceNameOrEmpty, Source, Status, Strategy, Tag, Zone
 
 MAX_WAIT = 60.0
 
@@ -64,6 +64,10 @@ class Instance(Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any]
     since: datetime
     """When it came to its present status."""
+    source: Source = "registration"
+    """How it came into the registry: it registered, or it was found by the micro protocol of NATS."""
+    protect_threshold: float = 0.0
+    """At which share of well instances discovery answers with all of the service, and says `degraded`."""
 
 
 class Discovered(Struct, frozen=True, kw_only=True, omit_defaults=False):

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from hub.wire.checks import CheckState
 from hub.wire.names import Status
 
 
@@ -17,6 +18,11 @@ class InstanceHealth(Struct, frozen=True, kw_only=True):
     reason: str
     since: datetime
     """When it came to its present status."""
+    check: str = ""
+    """What decided the status: the name of a check, or `heartbeat` (silence), `connection` (it is lost), `report` (its
+    own word), `upstream` (a service it depends on), `operator`; empty where it is passing."""
+    checks: tuple[CheckState, ...] = ()
+    """What is known of each of its checks."""
 
 
 class HealthReport(Struct, frozen=True, kw_only=True, omit_defaults=False):

@@ -7,7 +7,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from hub.wire.names import Liveness, Status
+from hub.wire.checks import Check, CheckState
+from hub.wire.names import Liveness, Source, Status
 
 
 class Desired(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -30,7 +31,8 @@ class Desired(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One instance as stored: what it said of itself, and the state the hub gave it.
 
-    `status` already has the desired state applied, so that a reader of this record alone sees what discovery shows.
+    `status`, `reason` and `check` already have the checks, the dependencies and the desired state applied, so that a
+    reader of this record alone sees what discovery shows.
     """
 
     name: str
@@ -52,8 +54,23 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     liveness: Liveness = "heartbeat"
     ttl: float = 6.0
     deregister_after: float = 60.0
+    checks: tuple[Check, ...] = ()
+    """How the hub looks at it."""
+    protect_threshold: float = 0.0
+    """At which share of well instances discovery answers with all of the service."""
+    source: Source = "registration"
+    """How it came here: it registered, or it was found by the micro protocol of NATS."""
     status: Status = "passing"
     reason: str = ""
+    check: str = ""
+    """What decided `status`: the name of a check, or `heartbeat`, `connection`, `report`, `upstream`, `operator`; empty
+    where it is passing."""
+    live: Status | None = None
+    """What was heard of it alone, beneath checks, dependencies and desired state; null for the same as `status`."""
+    live_reason: str = ""
+    """Why that is so."""
+    check_states: tuple[CheckState, ...] = ()
+    """What is known of each check that has been made."""
     relapses: int = 0
     """How often it went critical again soon after it had recovered (see flap damping)."""
     desired: Desired | None = None

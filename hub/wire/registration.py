@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from hub.wire import subjects
+from hub.wire.checks import MAX_CHECKS, Check, CheckReport, name_of
 from hub.wire.discovery import Discovered
 from hub.wire.names import (
     Host,
@@ -19,6 +20,7 @@ from hub.wire.names import (
     ReportedStatus,
     Seconds,
     ServiceName,
+    Share,
     Tag,
     Ttl,
     Version,
@@ -64,8 +66,13 @@ class Register(Struct, frozen=True, kw_only=True):
     """Seconds without a beat until it is critical; the hub's default (6) where none is given."""
     deregister_after: Annotated[float, Meta(ge=1, le=2_592_000.0)] | None = None
     """Seconds it stays critical until it is removed; the hub's default (60) where none is given."""
-    checks: Annotated[tuple[dict[str, Any], ...], Meta(max_length=16)] = ()
-    """How the hub should look at it."""
+    checks: Annotated[tuple[Check, ...], Meta(max_length=MAX_CHECKS)] = ()
+    """How the hub should look at it; where `liveness` is `probe` and nothing is given, an HTTP request to the
+    `health_endpoint`, or a TCP connection where there is none."""
+    protect_threshold: Share | None = None
+    """When no more than this share of the service's instances is well, discovery answers with all of them rather than
+    let the few be overrun, and says so; 0 for never; the hub's default (0) where none is given. Of several instances of
+    a service, the highest counts."""
     include: tuple[Literal["config", "dependencies"], ...] = ()
     """What the reply should carry besides, so that a service boots in one round trip."""
 
@@ -74,6 +81,9 @@ class Register(Struct, frozen=True, kw_only=True):
             raise ValueError(f"name: expected a name that is not reserved for the hub itself, got {self.name!r}")
         if nesting(self.metadata) > MAX_METADATA_DEPTH:
             raise ValueError(f"metadata: expected at most {MAX_METADATA_DEPTH} levels of nesting, got more")
+        names = [name_of(check) for check in self.checks]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"checks: expected a name of its own for each, got {twice!r} more than once")
 
 
 class Registered(Struct, frozen=True, kw_only=True):
@@ -122,6 +132,10 @@ class Heartbeat(Struct, frozen=True, kw_only=True):
     """The revision of its configuration that it works by."""
     message: Reason | None = None
     """Why its status is what it is."""
+    checks: Annotated[dict[str, CheckReport], Meta(max_length=MAX_CHECKS)] = {}
+    """What it says of its `ttl` checks, by their names."""
+    uses: Annotated[tuple[ServiceName, ...], Meta(max_length=64)] = ()
+    """The services that it has discovered of late, for the graph of services."""
 
 
 def nesting(value: dict[str, Any]) -> int:

@@ -9,6 +9,7 @@ import pytest
 
 from hub.core.registry import Registry
 from hub.errors import Conflict, NotFound, Unsupported
+from hub.wire.checks import HttpCheck
 from hub.wire.record import Desired
 from hub.wire.registration import Register
 from tests.unit.core.making import WALL, record
@@ -93,7 +94,9 @@ def test_what_operators_want_is_in_the_record_of_a_new_registration() -> None:
     assert (admission.record.status, admission.record.desired) == ("draining", Desired(mode="draining"))
 
 
-@pytest.mark.parametrize(("given", "field"), [({"liveness": "probe"}, "liveness"), ({"checks": ({},)}, "checks")])
+@pytest.mark.parametrize(
+    ("given", "field"), [({"liveness": "probe"}, "liveness"), ({"checks": (HttpCheck(),)}, "checks")]
+)
 def test_probes_are_refused_rather_than_promised(given: dict[str, Any], field: str) -> None:
     with pytest.raises(Unsupported) as refused:
         Registry(0.0).admit(request(**given), 0.0, wall)
