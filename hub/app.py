@@ -180,6 +180,7 @@ class Hub:
             default_ttl=settings.registry.default_ttl,
             default_deregister_after=settings.registry.default_deregister_after,
             removal_share=settings.registry.removal_share,
+            protect_threshold=settings.registry.protect_threshold,
         )
         answers = Answers(self.registry.catalog, max_bytes=max_bytes, random=Random())
         bucket = JetStreamBucket(self._client, requester, specs.registry)

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from hub.core.catalog import present
+from hub.core.entry import present
 from hub.wire.discovery import Discovered, Instance
 from hub.wire.health import HealthReport
 from hub.wire.names import PASSING, Status

@@ -138,7 +138,7 @@ def _remark(query: Discover, found: Discovered) -> None:
     if found.revision < query.min_revision:
         output.note(f"this is revision {found.revision}: {query.min_revision} was not reached within {query.wait:g} s")
     if found.degraded:
-        output.note("degraded: no instance is known to be well; what follows is the last choice")
+        output.note("degraded: too few instances are known to be well; what follows is the last choice")
 
 
 def _nobody(query: Discover) -> str:

@@ -79,6 +79,20 @@ def metadata_pairs(ctx: click.Context, parameter: click.Parameter, values: tuple
     return metadata
 
 
+def checks_given(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[dict[str, Any]]:
+    """A callback for checks: the type alone, or a JSON object with more. What it may say, the hub judges."""
+    checks: list[dict[str, Any]] = []
+    for value in values:
+        if not value.lstrip().startswith("{"):
+            checks.append({"type": value.strip()})
+            continue
+        try:
+            checks.append(msgspec.json.decode(value, type=dict[str, Any]))
+        except msgspec.MsgspecError as error:
+            raise click.BadParameter(f"{value!r} is no JSON object: {error}") from None
+    return checks
+
+
 def wish(command: F) -> F:
     """Add what every change of the desired state takes: parameters `reason` (str or None) and `author` (str)."""
     decorate_reason = click.option("--reason", metavar="TEXT", help="Why; shown with the state, and in the event.")

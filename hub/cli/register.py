@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from hub.cli import output
-from hub.cli.options import connection, json_output, metadata_pairs
+from hub.cli.options import checks_given, connection, json_output, metadata_pairs
 from hub.cli.session import connected, run
 from hub.wire import subjects
 from hub.wire.registration import Registered
@@ -35,10 +35,25 @@ from hub.wire.registration import Registered
 @click.option("--depends-on", multiple=True, metavar="NAME", help="A service that it needs; may be repeated.")
 @click.option(
     "--liveness",
-    type=click.Choice(["permanent", "heartbeat"]),
+    type=click.Choice(["permanent", "heartbeat", "probe"]),
     default="permanent",
     show_default=True,
-    help="permanent: stays until it is deregistered; heartbeat: beats, or goes.",
+    help="permanent: stays until it is deregistered; heartbeat: beats, or goes; probe: the hub looks at it.",
+)
+@click.option(
+    "--check",
+    "checks",
+    multiple=True,
+    metavar="TYPE|JSON",
+    callback=checks_given,
+    help="How the hub looks at it: a type (http, tcp, grpc, redis, postgres), or a JSON object as in the contract; "
+    "may be repeated.",
+)
+@click.option(
+    "--protect-threshold",
+    type=float,
+    metavar="SHARE",
+    help="Share of well instances at which discovery answers with all of the service.",
 )
 @click.option("--ttl", type=float, metavar="SECONDS", help="Silence after which it is critical (heartbeat).")
 @click.option(
@@ -54,7 +69,7 @@ def register(urls: list[str], timeout: float, as_json: bool, capabilities: tuple
     """
     if capabilities:
         given["metadata"] = {**given["metadata"], "capabilities": list(capabilities)}
-    message = {field: value for field, value in given.items() if value not in (None, (), {})}
+    message = {field: value for field, value in given.items() if value not in (None, (), {}, [])}
     registered = run(_ask(urls, timeout, message))
     if as_json:
         output.print_json(registered)

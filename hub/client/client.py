@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -16,6 +16,7 @@ from hub.client.session import Session, completed, finish
 from hub.client.watch import Change
 from hub.errors import HubError, InvalidRequest, Unavailable
 from hub.wire import subjects
+from hub.wire.checks import Check
 from hub.wire.codec import Decoder, encode
 from hub.wire.discovery import Discover, Discovered, Instance, ServiceList, Services, ServiceSummary
 from hub.wire.names import Liveness, ReportedStatus, Status, Strategy
@@ -58,6 +59,9 @@ class CentralHubClient:
         liveness: How it shows that it is alive; see the registration message.
         ttl: Seconds without a beat until it is taken for dead; the hub's default (6) where none is given.
         deregister_after: Seconds it is dead until it is removed; the hub's default (60) where none is given.
+        checks: How the hub should look at it besides: the structs of `hub.wire.checks`, or mappings as in the contract.
+            What those of type `ttl` say comes from `set_check`.
+        protect_threshold: Share of well instances at which discovery answers with all of the service, 0 to 1.
         start_timeout: Seconds to find NATS and a hub in.
         timeout: Seconds that a call may take in all, when it cannot be answered from the cache.
 
@@ -85,6 +89,8 @@ class CentralHubClient:
         liveness: Liveness = "heartbeat",
         ttl: float | None = None,
         deregister_after: float | None = None,
+        checks: Iterable[Check | Mapping[str, Any]] = (),
+        protect_threshold: float | None = None,
         start_timeout: float = 10.0,
         timeout: float = 5.0,
     ) -> None:
@@ -107,6 +113,8 @@ class CentralHubClient:
                     "liveness": liveness,
                     "ttl": ttl,
                     "deregister_after": deregister_after,
+                    "checks": tuple(checks),
+                    "protect_threshold": protect_threshold,
                 }
             )
         )
@@ -228,6 +236,15 @@ class CentralHubClient:
             Unavailable: not registered.
         """
         self._registration().report(load=load)
+
+    def set_check(self, name: str, status: ReportedStatus, message: str = "") -> None:
+        """Say how one of this instance's `ttl` checks came out: now, and again within its ttl, or it fails.
+
+        Raises:
+            InvalidRequest: there is no such status, or no such check was registered.
+            Unavailable: not registered.
+        """
+        self._registration().report_check(name, status, message)
 
     # --- the others
 

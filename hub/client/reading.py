@@ -17,7 +17,7 @@ from nats.aio.msg import Msg
 
 from hub.client.link import Link
 from hub.client.replica import Delta, Reading
-from hub.core.catalog import present
+from hub.core.entry import present
 from hub.errors import DeadlineExceeded, HubError, Unavailable
 from hub.wire import subjects
 from hub.wire.discovery import Discover, Discovered, Instance

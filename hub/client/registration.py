@@ -8,6 +8,7 @@ import logging
 import random
 from typing import get_args
 
+import msgspec
 from nats.aio.msg import Msg
 
 from hub.client.link import Hearing, Link
@@ -15,6 +16,7 @@ from hub.client.retry import ATTEMPT_TIMEOUT
 from hub.client.tasks import Tasks, end
 from hub.errors import HubError, InvalidRequest, NotFound, Unavailable
 from hub.wire import subjects
+from hub.wire.checks import CheckReport, TtlCheck, name_of
 from hub.wire.codec import encode
 from hub.wire.names import ReportedStatus
 from hub.wire.registration import Deregister, Deregistered, Heartbeat, Register, Registered
@@ -22,8 +24,11 @@ from hub.wire.registration import Deregister, Deregistered, Heartbeat, Register,
 log = logging.getLogger("hub.client")
 
 WITHDRAW_TIMEOUT = 1.0
+_SAID = 2
+"""Beats that carry a report on a check, lest one that is lost make the check fail."""
 _SPREAD = 0.2
 """Seconds over which those that are asked to register again do so, lest a forgetful hub be met by all at once."""
+_NOTHING_TO_ADD = Heartbeat()
 
 
 class Registration:
@@ -44,6 +49,8 @@ class Registration:
         self._key = subjects.instance_key(offer.name, offer.instance_id or "")
         self._interval = 1.0
         self._beat = Heartbeat()
+        self._ttl_checks = {name_of(check) for check in offer.checks if isinstance(check, TtlCheck)}
+        self._said: dict[str, tuple[CheckReport, int]] = {}
         self._asked = False
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -102,13 +109,28 @@ class Registration:
         if load is not None and not load >= 0:
             raise InvalidRequest(f"load: expected a number of at least 0, got {load!r}", field="load")
         now = self._beat
-        self._beat = Heartbeat(
+        self._beat = msgspec.structs.replace(
+            now,
             status=now.status if status is None else status,
             message=now.message if status is None else message,
             load=now.load if load is None else load,
         )
         if status is not None:
             self._wake.set()
+
+    def report_check(self, name: str, status: ReportedStatus, message: str) -> None:
+        """Say at once how a `ttl` check came out.
+
+        Raises:
+            InvalidRequest: no such status, or no such check.
+        """
+        if status not in get_args(ReportedStatus):
+            raise InvalidRequest(f"status: expected one of {get_args(ReportedStatus)}, got {status!r}", field="status")
+        if name not in self._ttl_checks:
+            known = ", ".join(sorted(self._ttl_checks)) or "none was registered"
+            raise InvalidRequest(f"name: expected a ttl check of this instance ({known}), got {name!r}", field="name")
+        self._said[name] = CheckReport(status=status, message=message), _SAID
+        self._wake.set()
 
     def beat_soon(self) -> None:
         """Beat now rather than in its turn: whoever listens may have missed us."""
@@ -152,7 +174,10 @@ class Registration:
 
     def _payload(self) -> bytes:
         beat = self._beat
-        return b"" if beat.status is None and beat.load is None else encode(beat)
+        if self._said:
+            beat = msgspec.structs.replace(beat, checks={name: report for name, (report, _) in self._said.items()})
+            self._said = {name: (report, left - 1) for name, (report, left) in self._said.items() if left > 1}
+        return b"" if beat == _NOTHING_TO_ADD else encode(beat)
 
     async def _on_asked(self, message: Msg) -> None:
         self._lost()

@@ -12,7 +12,8 @@ from random import Random
 
 import msgspec
 
-from hub.core.catalog import MAX_CACHED_BYTES, MAX_CACHED_QUERIES, Catalog, Entry, Service
+from hub.core.catalog import MAX_CACHED_BYTES, MAX_CACHED_QUERIES, Catalog
+from hub.core.entry import Entry, Service
 from hub.core.selection import matching, pick
 from hub.core.versions import version_range
 from hub.errors import InvalidRequest

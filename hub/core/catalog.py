@@ -9,86 +9,33 @@ writes it.
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 import msgspec
 
-from hub.core.desired import MODES, DesiredStates, effective, explained
-from hub.core.selection import Selection, capabilities_of
-from hub.wire.codec import encode
-from hub.wire.discovery import Discover, Instance
-from hub.wire.names import CRITICAL, PASSING, Status
-from hub.wire.record import Desired, Record
-from hub.wire.subjects import instance_key
+from hub.core.desired import DesiredStates
+from hub.core.entry import Entry, Service, adopted, continued, labels, present
+from hub.core.health import (
+    NO_CHECKS,
+    WELL,
+    heard_of,
+    judged,
+    newest,
+    ordered,
+    told,
+)
+from hub.core.selection import TIERS, capabilities_of
+from hub.wire.checks import CheckState, name_of
+from hub.wire.names import PASSING, Status
+from hub.wire.record import Heard, Record
+from hub.wire.subjects import instance_key, is_reserved
 
 MAX_CACHED_QUERIES = 64
 MAX_CACHED_BYTES = 4 << 20
 """What the answers kept for one service may take, lest many questions about a large one fill the memory."""
 MAX_EMPTY_SERVICES = 10_000
 """Services without instances whose revision is remembered, for those who wait for their next change."""
-
-
-@dataclass(slots=True, eq=False)
-class Entry:
-    """One instance: the stored record, and how discovery shows it now."""
-
-    key: str
-    record: Record
-    revision: int
-    instance: Instance
-    capabilities: frozenset[str]
-    live: Status
-    reason: str
-    relapses: int
-    desired: Desired | None
-    _encoded: bytes | None = None
-
-    @property
-    def shown_reason(self) -> str:
-        """Why it has the status that discovery shows; `reason` tells of what was heard alone."""
-        return explained(self.live, self.reason, self.desired)
-
-    def encoded(self) -> bytes:
-        """The instance as JSON, encoded once per change."""
-        if self._encoded is None:
-            self._encoded = encode(self.instance)
-        return self._encoded
-
-    def show(self, instance: Instance) -> None:
-        """Show the instance so from now on."""
-        self.instance = instance
-        self._encoded = None
-
-
-@dataclass(slots=True, eq=False)
-class Service:
-    """The instances of one service, and the answers already encoded for them."""
-
-    name: str
-    revision: int = 0
-    entries: dict[str, Entry] = field(default_factory=dict)
-    order: list[str] = field(default_factory=list)
-    selections: dict[Discover, Selection[Entry]] = field(default_factory=dict)
-    answers: dict[Discover, bytes] = field(default_factory=dict)
-    answers_size: int = 0
-    """Bytes of all the answers."""
-    summary: bytes | None = None
-    """The service's row in the list of services, once it has been asked for."""
-    turn: int = 0
-
-    def sorted(self, after: str = "") -> Iterator[Entry]:
-        """The entries by instance id, beginning behind `after`."""
-        for instance_id in self.order[bisect_right(self.order, after) if after else 0 :]:
-            yield self.entries[instance_id]
-
-    def forget_answers(self) -> None:
-        """Something that an answer shows has changed."""
-        self.selections.clear()
-        self.answers.clear()
-        self.answers_size = 0
-        self.summary = None
 
 
 class Catalog:
@@ -102,6 +49,8 @@ class Catalog:
         """Keys whose state differs from what is stored, oldest first: what a leader has to write."""
         self.names: list[str] = []
         """The names of services that have instances, sorted."""
+        self.shaken: dict[str, None] = {}
+        """Services that others depend on which have come up or gone down, and those others do not know yet."""
         self._observe = observe
         self.desired = DesiredStates()
         self._gone: dict[str, int] = {}
@@ -109,6 +58,7 @@ class Catalog:
         self._by_address: dict[tuple[str, str, int], dict[str, None]] = {}
         self._by_instance: dict[str, dict[str, None]] = {}
         self._by_label: dict[tuple[str, str], dict[str, Entry]] = {}
+        self._dependants: dict[str, dict[str, None]] = {}
 
     # --- what is stored
 
@@ -174,14 +124,37 @@ class Catalog:
 
     # --- what was heard
 
-    def set_state(self, key: str, live: Status, reason: str, relapses: int, since: datetime) -> bool:
-        """What this hub has found an instance's state to be. Returns whether that is news."""
+    def set_state(self, key: str, status: Status, reason: str, relapses: int, since: datetime, check: str = "") -> bool:
+        """How this hub has found an instance to be by what it heard. Returns whether that is news."""
         entry = self.entries.get(key)
-        if entry is None or (entry.live, entry.reason, entry.relapses) == (live, reason, relapses):
+        heard = WELL if status == PASSING else Heard(status=status, reason=reason, check=check)
+        if entry is None or (entry.heard, entry.relapses) == (heard, relapses):
             return False
-        entry.live, entry.reason, entry.relapses = live, reason, relapses
+        entry.heard, entry.relapses = heard, relapses
         self._present(entry, since)
         return True
+
+    def set_check(self, key: str, state: CheckState) -> Entry | None:
+        """What was found of one of an instance's checks. Returns the instance where that is news."""
+        entry = self.entries.get(key)
+        if entry is None or entry.checks.get(state.name) == state:
+            return None
+        if state.name not in map(name_of, entry.record.checks):
+            return None  # it has registered anew without that check
+        entry.checks = {**entry.checks, state.name: state}
+        self._present(entry, state.since)
+        return entry
+
+    def settle_dependants(self, since: datetime) -> None:
+        """Tell those who depend on a service that it has come up or gone down."""
+        while self.shaken:
+            name, _ = self.shaken.popitem()
+            for key in list(self._dependants.get(name, ())):
+                entry = self.entries[key]
+                upstream = self.upstream(entry.record.name, entry.record.depends_on)
+                if upstream != entry.upstream:
+                    entry.upstream = upstream
+                    self._present(entry, since)
 
     def set_load(self, key: str, load: float) -> None:
         """The load an instance has reported. Never stored."""
@@ -205,6 +178,11 @@ class Catalog:
         """The entries, by key, that carry a `tag` or a `capability`."""
         return self._by_label.get((kind, label), {})
 
+    def upstream(self, name: str, depends_on: Iterable[str]) -> tuple[str, ...]:
+        """Those of the services that `name` depends on of which no instance can be chosen. The hub's parts are none."""
+        needed = dict.fromkeys(depends_on)
+        return tuple(each for each in needed if each != name and not is_reserved(each) and self._is_down(each))
+
     def record_to_write(self, key: str) -> Record | None:
         """The record of an instance with its state as it is now; None where the instance is gone."""
         entry = self.entries.get(key)
@@ -212,8 +190,11 @@ class Catalog:
             return None
         return msgspec.structs.replace(
             entry.record,
-            status=entry.instance.status,
-            reason=entry.shown_reason,
+            status=entry.finding.status,
+            reason=entry.finding.reason,
+            check=entry.finding.check,
+            heard=told(entry.heard, entry.finding),
+            check_states=entry.check_states,
             since=entry.instance.since,
             relapses=entry.relapses,
             desired=entry.desired,
@@ -234,16 +215,22 @@ class Catalog:
         known = self.entries.get(key)
         if self._gone.get(key, 0) > revision or (known is not None and known.revision >= revision):
             return None
-        state = _adopted(record, known) if adopt or known is None else (known.live, known.reason, known.relapses)
+        heard, relapses = adopted(record, known) if adopt or known is None else (known.heard, known.relapses)
+        checks = newest(record, known.checks if known else NO_CHECKS)
+        upstream = self.upstream(record.name, record.depends_on)
         desired = self.desired.get(key)
-        instance = present(record, state[0], desired, record.since)
+        finding = judged(heard, ordered(record, checks), upstream, desired)
+        instance = present(record, finding.status, desired, record.since)
         if known is not None:
-            told = adopt and instance.status == record.status
-            instance = _continued(instance, known.instance, since=record.since if told else None)
+            settled = adopt and instance.status == record.status
+            instance = continued(instance, known.instance, since=record.since if settled else None)
             self._unindex(known)
-        entry = known or Entry(key, record, revision, instance, frozenset(), *state, desired)
+        entry = known or Entry(
+            key, record, revision, instance, frozenset(), heard, relapses, checks, upstream, desired, finding
+        )
         entry.record, entry.revision, entry.desired = record, revision, desired
-        entry.live, entry.reason, entry.relapses = state
+        entry.heard, entry.relapses = heard, relapses
+        entry.checks, entry.upstream, entry.finding = checks, upstream, finding
         entry.capabilities = capabilities_of(instance)
         entry.show(instance)
         self._index(entry)
@@ -261,9 +248,12 @@ class Catalog:
         return entry
 
     def _present(self, entry: Entry, since: datetime) -> None:
-        shown = present(entry.record, entry.live, entry.desired, since)
+        entry.finding = judged(entry.heard, entry.check_states, entry.upstream, entry.desired)
+        shown = present(entry.record, entry.finding.status, entry.desired, since)
         self._unlabel(entry)
-        entry.show(_continued(shown, entry.instance))
+        self._count(entry, -1)
+        entry.show(continued(shown, entry.instance))
+        self._count(entry, 1)
         entry.capabilities = capabilities_of(shown)
         self._label(entry)
         self._compare(entry)
@@ -271,15 +261,30 @@ class Catalog:
 
     def _compare(self, entry: Entry) -> None:
         record = entry.record
-        stored = (record.status, record.reason, record.relapses, record.desired)
-        if stored == (entry.instance.status, entry.shown_reason, entry.relapses, entry.desired):
+        stored = (record.status, record.reason, record.check), record.relapses, record.desired, record.check_states
+        known = entry.finding, entry.relapses, entry.desired, entry.check_states
+        if stored == known and heard_of(record) == entry.heard:
             self.unwritten.pop(entry.key, None)
         else:
             self.unwritten[entry.key] = None
 
     def _changed(self, name: str) -> None:
-        self._service(name).forget_answers()
+        service = self._service(name)
+        service.forget_answers()
+        if service.was_down != (service.choosable == 0):
+            service.was_down = not service.was_down
+            if name in self._dependants:
+                self.shaken[name] = None
         self._observe(name)
+
+    def _is_down(self, name: str) -> bool:
+        service = self.services.get(name)
+        return service is None or service.choosable == 0
+
+    def _count(self, entry: Entry, change: int) -> None:
+        """Count the instance among those of its service that may be chosen, or no more."""
+        if entry.instance.status in TIERS:
+            self.services[entry.record.name].choosable += change
 
     def _service(self, name: str) -> Service:
         service = self.services.get(name)
@@ -303,6 +308,9 @@ class Catalog:
         self.entries[entry.key] = entry
         self._by_address.setdefault((record.name, record.host, record.port), {})[entry.key] = None
         self._by_instance.setdefault(record.instance_id, {})[record.name] = None
+        for name in record.depends_on:
+            self._dependants.setdefault(name, {})[entry.key] = None
+        self._count(entry, 1)
         self._label(entry)
 
     def _unindex(self, entry: Entry) -> None:
@@ -322,6 +330,12 @@ class Catalog:
         owners.pop(record.name, None)
         if not owners:
             del self._by_instance[record.instance_id]
+        for name in set(record.depends_on):
+            dependants = self._dependants[name]
+            dependants.pop(entry.key, None)
+            if not dependants:
+                del self._dependants[name]
+        self._count(entry, -1)
         self._unlabel(entry)
 
     def _label(self, entry: Entry) -> None:
@@ -334,46 +348,3 @@ class Catalog:
             labelled.pop(entry.key, None)
             if not labelled:
                 self._by_label.pop(label, None)
-
-
-def _adopted(record: Record, known: Entry | None) -> tuple[Status, str, int]:
-    """The state that a stored record tells of: status, reason and relapses."""
-    if record.status not in MODES:
-        return record.status, record.reason, record.relapses
-    if known is None or known.live == CRITICAL:  # behind an operator's mode it is not critical; more is not told
-        return PASSING, "", record.relapses
-    return known.live, known.reason, record.relapses
-
-
-def _continued(shown: Instance, before: Instance, since: datetime | None = None) -> Instance:
-    """An instance that goes on: it keeps its load, and the time since when it has its status, unless that is told."""
-    if since is None:
-        since = before.since if shown.status == before.status else shown.since
-    return msgspec.structs.replace(shown, since=since, load=before.load)
-
-
-def labels(entry: Entry) -> list[tuple[str, str]]:
-    """What an instance can be found by beside its service's name."""
-    return [("tag", tag) for tag in entry.instance.tags] + [("capability", item) for item in entry.capabilities]
-
-
-def present(record: Record, live: Status, desired: Desired | None, since: datetime) -> Instance:
-    """An instance as discovery shows it: what it said of itself, with what operators want laid over it."""
-    host = f"[{record.host}]" if ":" in record.host else record.host
-    return Instance(
-        instance_id=record.instance_id,
-        name=record.name,
-        host=record.host,
-        port=record.port,
-        protocol=record.protocol,
-        url=f"{record.protocol}://{host}:{record.port}",
-        health_endpoint=record.health_endpoint,
-        status=effective(live, desired),
-        version=record.version,
-        zone=record.zone,
-        tags=record.tags,
-        weight=record.weight if desired is None or desired.weight is None else desired.weight,
-        load=None,
-        metadata=record.metadata if desired is None else {**record.metadata, **desired.metadata},
-        since=since,
-    )

@@ -1,4 +1,4 @@
-"""What operators want of instances: how each request changes it, what comes of it, and all of it by instance."""
+"""What operators want of instances: how each request changes it, and all of it by instance."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
-from hub.wire.names import CRITICAL, DRAINING, MAINTENANCE, Status
 from hub.wire.record import Desired
 
 Mode = Literal["draining", "maintenance"]
 
-MODES: Final = frozenset({DRAINING, MAINTENANCE})
-"""The states that only operators bring about."""
 NOTHING: Final = Desired()
 """What is wanted of most instances."""
 
@@ -66,19 +63,6 @@ def signed(before: Desired, after: Desired, author: str, now: datetime) -> Desir
 def _reason(before: Desired, reason: str | None) -> str:
     """A mode's reason is not replaced by that of something less."""
     return before.reason if reason is None or before.mode is not None else reason
-
-
-# --- what comes of it
-
-
-def effective(live: Status, desired: Desired | None) -> Status:
-    """What operators want decides, save that a dead instance is dead."""
-    return live if live == CRITICAL or desired is None or desired.mode is None else desired.mode
-
-
-def explained(live: Status, reason: str, desired: Desired | None) -> str:
-    """Why an instance has its effective status: the operators' reason where that is their doing."""
-    return reason if live == CRITICAL or desired is None or desired.mode is None else desired.reason
 
 
 class DesiredStates:

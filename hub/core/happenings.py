@@ -31,6 +31,7 @@ def happened(kind: EventType, record: Record, revision: int, time: datetime, *, 
             "zone": record.zone,
             "status": record.status,
             "reason": reason or record.reason,
+            "check": record.check,
             "revision": revision,
         },
     )

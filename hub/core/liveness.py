@@ -15,7 +15,8 @@ Report. What an instance says of itself lasts until another beat says otherwise,
 as the worse of that and of what the hub finds. Saying `critical` never leads to removal: who speaks lives.
 
 Kinds. `permanent` and `probe` instances are expected to be silent, unless they have ever beaten; then their silence is
-marked, too. They are never removed.
+marked, too. `permanent` ones are never removed. `probe` ones are looked at: what their checks find decides what they
+are, elsewhere (see `health`), and here only that they are removed once it has been critical for long enough.
 
 Self-doubt. After the hub stood still, lost NATS or started, everybody gets a full ttl of good hearing before becoming
 critical, and before being removed. Who was critical stays so.
@@ -23,6 +24,7 @@ critical, and before being removed. Who was critical stays so.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import KeysView, Mapping
 
 from hub.core.awareness import STALL, Awareness
@@ -50,7 +52,7 @@ class Liveness:
 
     def __init__(self, now: float, *, removal_share: float = SHARE) -> None:
         self._pulses: dict[str, Pulse] = {}
-        self._fleet = 0
+        self._kinds: Counter[names.Liveness] = Counter()
         self._awareness = Awareness(now)
         self._mass = MassSilence()
         self._strangers = Strangers()
@@ -94,10 +96,10 @@ class Liveness:
         if pulse is None:
             pulse = Pulse(key, kind, ttl, deregister_after, names.PASSING, 0, now, beats=kind == "heartbeat")
             self._pulses[key] = pulse
-            self._fleet += kind == "heartbeat"
         else:
-            self._fleet += (kind == "heartbeat") - (pulse.kind == "heartbeat")
+            self._kinds[pulse.kind] -= 1
             pulse.configure(kind, ttl, deregister_after)
+        self._kinds[kind] += 1
         pulse.adopt(status, relapses, now)
         pulse.calm = False
         if beat:
@@ -108,7 +110,7 @@ class Liveness:
     def forget(self, key: str) -> None:
         """The instance is not registered any more.
 
-        Whoever goes while critical by silence was most likely removed by the leader: it counts against the cap here
+        Whoever goes while critical was most likely removed by the leader: it counts against the cap here
         too, so that a new leader carries on where the old one stopped.
         """
         pulse = self._pulses.pop(key, None)
@@ -116,7 +118,7 @@ class Liveness:
             return
         if pulse.is_removable:
             self._cap.removed(self._awareness.now)
-        self._fleet -= pulse.kind == "heartbeat"
+        self._kinds[pulse.kind] -= 1
         self._mass.settle(key)
         self._silence.drop(key)
         self._removals.drop(key)
@@ -144,6 +146,14 @@ class Liveness:
         """A known instance registers again: a sign of life, but no promise to beat. Returns what `beat` does."""
         pulse = self._pulses.get(key)
         return None if pulse is None else self._hear(pulse, now)
+
+    def failing(self, key: str, fails: bool, now: float) -> None:
+        """Whether the checks of an instance say that it is critical. It counts for those who are `probe` alone."""
+        pulse = self._pulses.get(key)
+        if pulse is None or pulse.failing == fails:
+            return
+        pulse.failing, pulse.failing_since = fails, now
+        self._schedule(pulse)
 
     def connected(self, key: str, now: float) -> None:
         """NATS reports a new connection of that name; a reconnect may overlap the end of the one before.
@@ -206,14 +216,14 @@ class Liveness:
         return [verdict for verdict in verdicts if verdict is not None]
 
     def due_removals(self, now: float) -> list[str]:
-        """Instances to remove now: critical by silence for `deregister_after`, longest due first, within the cap.
+        """Instances to remove now: critical for `deregister_after`, longest due first, within the cap.
 
         They are due until `removed` or a sign of life. None is while the hub has not ticked, or has not heard well for
         a ttl.
         """
         if self._awareness.is_stalled(now):
             return []
-        left = self._cap.allowed(self._fleet, now)
+        left = self._cap.allowed(self._fleet + self._kinds["probe"], now)
         chosen: dict[str, float] = {}
         while len(chosen) < left and (keys := self._removals.pop_due(now, left - len(chosen))):
             for key in keys:
@@ -231,7 +241,7 @@ class Liveness:
         pulse = self._pulses.get(key)
         if pulse is not None:
             self._cap.removed(now)
-            pulse.silent = False  # counted already
+            pulse.silent = pulse.failing = False  # counted already
             self.forget(key)
 
     def due_reregistrations(self, now: float) -> list[str]:
@@ -256,12 +266,17 @@ class Liveness:
 
     # --- inside
 
+    @property
+    def _fleet(self) -> int:
+        """How many have promised to beat."""
+        return self._kinds["heartbeat"]
+
     def _base(self, pulse: Pulse) -> float:
         """From when its silence counts."""
         return max(pulse.heard, self._awareness.hearing_since)
 
     def _removal_due(self, pulse: Pulse) -> float:
-        return max(pulse.silent_since + pulse.deregister_after, self._base(pulse) + pulse.ttl)
+        return max(pulse.critical_since + pulse.deregister_after, self._base(pulse) + pulse.ttl)
 
     def _hear(
         self, pulse: Pulse, now: float, status: ReportedStatus | None = None, message: str = ""

@@ -7,6 +7,7 @@ from math import inf
 from typing import NamedTuple
 
 from hub.core.damping import probation, relapses_now
+from hub.wire.checks import CONNECTION, HEARTBEAT, REPORT
 from hub.wire.names import CRITICAL, PASSING, SUSPECT, WARNING, Liveness, ReportedStatus, Status
 
 
@@ -18,12 +19,14 @@ class Verdict(NamedTuple):
         status: passing, warning, suspect or critical.
         reason: A few words for operators; empty when it is passing.
         relapses: How often it became critical again soon after it had recovered.
+        check: What says so: `heartbeat`, `connection` or `report`; empty when it is passing.
     """
 
     key: str
     status: Status
     reason: str
     relapses: int
+    check: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -31,13 +34,16 @@ class Pulse:
     """One instance as this hub hears it. All times are monotonic seconds.
 
     Attributes:
-        status, reason, relapses: What was decided or adopted last; the reason is empty where the store's was adopted.
+        status, reason, check, relapses: What was decided or adopted last; reason and check are empty where the store's
+            was adopted.
         heard: Its last sign of life; when it was learnt, as long as there is none.
         beats: Whether its silence means anything: it promised to beat, or it has beaten.
         calm: Whether a beat that says nothing new changes nothing, so that it need not be looked at.
         suspect: Its connection is gone and it has not beaten since.
         silent: It is critical by silence, found here or elsewhere, and has not beaten since.
         silent_since: When that was found.
+        failing: One of its checks says that it is critical.
+        failing_since: When that began.
         reported, message: What its beats say of it, until they say otherwise or it falls silent.
         inherited: A stored `warning`, which only the instance can have reported; until a beat makes `reported` known.
         behaving_since: The first beat of its probation; None outside one.
@@ -53,10 +59,13 @@ class Pulse:
     heard: float
     beats: bool
     reason: str = ""
+    check: str = ""
     calm: bool = False
     suspect: bool = False
     silent: bool = False
     silent_since: float = inf
+    failing: bool = False
+    failing_since: float = inf
     reported: ReportedStatus | None = None
     message: str = ""
     inherited: ReportedStatus | None = None
@@ -65,8 +74,13 @@ class Pulse:
 
     @property
     def is_removable(self) -> bool:
-        """Whether being critical for long enough leads to its removal: by silence, having promised to beat."""
-        return self.silent and self.kind == "heartbeat"
+        """Whether being critical for long enough leads to its removal: by the way in which it is to show its life."""
+        return self.failing if self.kind == "probe" else self.silent and self.kind == "heartbeat"
+
+    @property
+    def critical_since(self) -> float:
+        """Since when it is critical in that way."""
+        return self.failing_since if self.kind == "probe" else self.silent_since
 
     def configure(self, kind: Liveness, ttl: float, deregister_after: float) -> None:
         """What it registered with."""
@@ -92,7 +106,7 @@ class Pulse:
             self.recovered = now  # unknown how long ago; its quiet time begins here
         self.suspect = status == SUSPECT
         self.inherited = WARNING if status == WARNING else None
-        self.status, self.relapses, self.reason = status, relapses, ""
+        self.status, self.relapses, self.reason, self.check = status, relapses, "", ""
 
     def suspend(self) -> None:
         """Its own connection is gone."""
@@ -120,7 +134,7 @@ class Pulse:
             now: The time.
             silence: What to tell operators of its silence, where that has just been found.
         """
-        target, reason = self._judge(silence)
+        target, reason, check = self._judge(silence)
         relapses = self.relapses
         if target == CRITICAL != self.status:
             relapses = relapses_now(relapses, self.recovered, now)
@@ -130,8 +144,8 @@ class Pulse:
         same = target == self.status and (target != CRITICAL or reason == self.reason)
         if same and relapses == self.relapses:
             return None
-        self.status, self.reason, self.relapses = target, reason, relapses
-        return Verdict(self.key, target, reason, relapses)
+        self.status, self.reason, self.check, self.relapses = target, reason, check, relapses
+        return Verdict(self.key, target, reason, relapses, check)
 
     @property
     def _is_pending(self) -> bool:
@@ -145,23 +159,26 @@ class Pulse:
         if self.status == CRITICAL or self.relapses == 0:
             return None
         self.relapses = 0
-        return Verdict(self.key, self.status, self.reason, 0)
+        return Verdict(self.key, self.status, self.reason, 0, self.check)
 
-    def _judge(self, silence: str) -> tuple[Status, str]:
-        if self.silent or self.reported == CRITICAL:
+    def _judge(self, silence: str) -> tuple[Status, str, str]:
+        if self.silent:
             self.behaving_since = None
-            return CRITICAL, (silence or self.reason) if self.silent else self._told()
+            return CRITICAL, silence or self.reason, HEARTBEAT
+        if self.reported == CRITICAL:
+            self.behaving_since = None
+            return CRITICAL, self._told(), REPORT
         if self.status == CRITICAL:
             due = probation(self.relapses)
             if self.behaving_since is None:
                 self.behaving_since = self.heard
             if self.heard < self.behaving_since + due:
-                return CRITICAL, f"flapping: passing again after {due:g} s of good behaviour"
+                return CRITICAL, f"flapping: passing again after {due:g} s of good behaviour", HEARTBEAT
             self.behaving_since = None
         if self.suspect:
-            return SUSPECT, "connection lost"
+            return SUSPECT, "connection lost", CONNECTION
         said = self.inherited or self.reported or PASSING
-        return said, "" if said == PASSING else self._told()
+        return (said, "", "") if said == PASSING else (said, self._told(), REPORT)
 
     def _told(self) -> str:
         return f"reported by the service: {self.message}" if self.message else "reported by the service"

@@ -13,18 +13,25 @@ from typing import NamedTuple
 
 import msgspec
 
-from hub.core.catalog import Catalog, Entry
-from hub.core.desired import effective, explained
+from hub.core.catalog import Catalog
+from hub.core.entry import Entry
+from hub.core.health import WELL, declared, fails, judged, ordered, told
 from hub.core.identity import derived_instance_id
 from hub.core.liveness import Liveness, Verdict
 from hub.core.removal import SHARE
 from hub.errors import Conflict, NotFound, Unsupported
-from hub.wire.names import PASSING, ReportedStatus
+from hub.wire.checks import Check, CheckState
+from hub.wire.names import ReportedStatus, Source
 from hub.wire.record import Desired, Record
 from hub.wire.registration import DEFAULT_DEREGISTER_AFTER, DEFAULT_TTL, Register
 from hub.wire.subjects import instance_key
 
 Wall = Callable[[], datetime]
+
+
+def probes_nobody(check: Check) -> str | None:
+    """Why a check cannot be made: here, none can."""
+    return "this hub probes nobody"
 
 
 class Admission(NamedTuple):
@@ -58,6 +65,8 @@ class Registry:
         default_ttl: Seconds, for those who register without.
         default_deregister_after: Seconds, for those who register without.
         removal_share: The share of a larger fleet that may be removed within a minute.
+        protect_threshold: For those who register without.
+        cannot: Why a check cannot be made by this hub; None where it can.
     """
 
     def __init__(
@@ -68,12 +77,16 @@ class Registry:
         default_ttl: float = DEFAULT_TTL,
         default_deregister_after: float = DEFAULT_DEREGISTER_AFTER,
         removal_share: float = SHARE,
+        protect_threshold: float = 0.0,
+        cannot: Callable[[Check], str | None] = probes_nobody,
     ) -> None:
         self.catalog = Catalog(observe)
         self.liveness = Liveness(now, removal_share=removal_share)
         self._writing: dict[bytes, Record] = {}
         self._default_ttl = default_ttl
         self._default_deregister_after = default_deregister_after
+        self._protect_threshold = protect_threshold
+        self._cannot = cannot
 
     # --- told by the watch
 
@@ -105,17 +118,18 @@ class Registry:
 
     # --- said by services
 
-    def admit(self, request: Register, now: float, wall: Wall) -> Admission:
+    def admit(self, request: Register, now: float, wall: Wall, source: Source = "registration") -> Admission:
         """What to store for a registration. It counts as a beat of an instance already known.
 
         Raises:
             Conflict: the instance id belongs to another service.
-            Unsupported: it asks for active probes.
+            Unsupported: it asks for a check that this hub cannot make.
         """
-        if request.liveness == "probe":
-            raise Unsupported("liveness: expected 'heartbeat' or 'permanent', this hub probes nobody", field="liveness")
-        if request.checks:
-            raise Unsupported("checks: expected none, this hub probes nobody", field="checks")
+        checks = declared(request)
+        for number, check in enumerate(checks):
+            if why := self._cannot(check):
+                field = f"checks[{number}]" if request.checks else "liveness"
+                raise Unsupported(f"{field}: expected a check that can be made here, but {why}", field=field)
         instance_id = request.instance_id or self._identify(request)
         others = [name for name in self.catalog.owners(instance_id) if name != request.name]
         if others:
@@ -126,12 +140,12 @@ class Registry:
         key = instance_key(request.name, instance_id)
         known = self.catalog.entries.get(key)
         if known is None:
-            record = self._record(request, instance_id, wall())
+            record = self._record(request, instance_id, wall(), checks, source)
             return Admission(key, record, 0, changed=True, is_new=True)
         verdict = self.liveness.registered(key, now)
         if verdict is not None:
             self._rule(verdict, wall())
-        record = self._updated(request, known)
+        record = self._updated(request, known, checks, source)
         return Admission(key, record, known.revision, changed=record != known.record, is_new=False)
 
     def begin_writing(self, record: Record, value: bytes) -> None:
@@ -156,6 +170,14 @@ class Registry:
         if verdict is not None:
             self._rule(verdict, wall())
         return verdict
+
+    def checked(self, key: str, state: CheckState, now: float) -> bool:
+        """A check of an instance came out so. Returns whether that is news."""
+        entry = self.catalog.set_check(key, state)
+        if entry is None:
+            return False
+        self.liveness.failing(key, fails(entry.checks.values()), now)
+        return True
 
     def locate(self, service: str, instance_id: str) -> Entry:
         """The instance of a service.
@@ -205,6 +227,8 @@ class Registry:
         verdicts = self.liveness.tick(now)
         for verdict in verdicts:
             self._rule(verdict, wall())
+        if self.catalog.shaken:
+            self.catalog.settle_dependants(wall())
         return verdicts
 
     def doubted_services(self) -> frozenset[str]:
@@ -218,7 +242,8 @@ class Registry:
             record = self.catalog.record_to_write(key)
             if record is not None:
                 entry = self.catalog.entries[key]
-                moved = (record.status, record.reason) != (entry.record.status, entry.record.reason)
+                stored = entry.record.status, entry.record.reason, entry.record.check
+                moved = (record.status, record.reason, record.check) != stored
                 found.append(Write(key, record, entry.revision, moved))
             if len(found) >= limit:
                 break
@@ -231,7 +256,7 @@ class Registry:
     # --- inside
 
     def _rule(self, verdict: Verdict, wall: datetime) -> None:
-        self.catalog.set_state(verdict.key, verdict.status, verdict.reason, verdict.relapses, wall)
+        self.catalog.set_state(verdict.key, verdict.status, verdict.reason, verdict.relapses, wall, verdict.check)
 
     def _track(self, entry: Entry, now: float, *, beat: bool) -> None:
         record = entry.record
@@ -240,19 +265,24 @@ class Registry:
             record.liveness,
             record.ttl,
             record.deregister_after,
-            entry.live,
+            entry.heard.status,
             entry.relapses,
             now,
             beat=beat,
         )
+        self.liveness.failing(entry.key, fails(entry.checks.values()), now)
 
     def _identify(self, request: Register) -> str:
         """The id of a registration without one: that of the instance known at its address, else one made from that."""
         known = self.catalog.at(request.name, request.host, request.port)
         return known.record.instance_id if known else derived_instance_id(request.name, request.host, request.port)
 
-    def _record(self, request: Register, instance_id: str, wall: datetime) -> Record:
+    def _record(
+        self, request: Register, instance_id: str, wall: datetime, checks: tuple[Check, ...], source: Source
+    ) -> Record:
         desired = self.catalog.desired.get(instance_key(request.name, instance_id))
+        upstream = self.catalog.upstream(request.name, request.depends_on)
+        finding = judged(WELL, (), upstream, desired)
         return Record(
             name=request.name,
             instance_id=instance_id,
@@ -273,17 +303,31 @@ class Registry:
             deregister_after=(
                 self._default_deregister_after if request.deregister_after is None else request.deregister_after
             ),
-            status=effective(PASSING, desired),
-            reason=explained(PASSING, "", desired),
+            checks=checks,
+            protect_threshold=(
+                self._protect_threshold if request.protect_threshold is None else request.protect_threshold
+            ),
+            source=source,
+            status=finding.status,
+            reason=finding.reason,
+            check=finding.check,
+            heard=told(WELL, finding),
             desired=desired,
         )
 
-    def _updated(self, request: Register, known: Entry) -> Record:
-        """The registration anew, of an instance that keeps its age and its state."""
+    def _updated(self, request: Register, known: Entry, checks: tuple[Check, ...], source: Source) -> Record:
+        """The registration anew, of an instance that keeps its age, and its state as far as that still counts."""
+        record = self._record(request, known.record.instance_id, known.record.registered_at, checks, source)
+        states = ordered(record, known.checks)
+        upstream = self.catalog.upstream(record.name, record.depends_on)
+        finding = judged(known.heard, states, upstream, known.desired)
         return msgspec.structs.replace(
-            self._record(request, known.record.instance_id, known.record.registered_at),
+            record,
             since=known.instance.since,
-            status=known.instance.status,
-            reason=known.shown_reason,
+            status=finding.status,
+            reason=finding.reason,
+            check=finding.check,
+            heard=told(known.heard, finding),
+            check_states=states,
             relapses=known.relapses,
         )

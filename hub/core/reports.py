@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from hub.core.catalog import Service
+from hub.core.entry import Service
 from hub.core.selection import TIERS
 from hub.wire.codec import encode
 from hub.wire.health import HealthReport, InstanceHealth
@@ -20,8 +20,10 @@ def report(service: Service, *, max_bytes: int, reason: str = "") -> bytes:
         InstanceHealth(
             instance_id=entry.record.instance_id,
             status=entry.instance.status,
-            reason=entry.shown_reason,
+            reason=entry.finding.reason,
             since=entry.instance.since,
+            check=entry.finding.check,
+            checks=entry.check_states,
         )
         for entry in service.sorted()
     ]

@@ -11,10 +11,13 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from hub.core.versions import version_range
 from hub.wire.discovery import Discover, Instance
-from hub.wire.names import PASSING, SUSPECT, WARNING, Status
+from hub.wire.names import DRAINING, MAINTENANCE, PASSING, SUSPECT, WARNING, Status
 
 TIERS = (PASSING, WARNING, SUSPECT)
 """What may be chosen, best first. Lower tiers answer only when those above are empty, and then as `degraded`."""
+
+MODES = frozenset({DRAINING, MAINTENANCE})
+"""The states that only operators bring about, and in which nobody is chosen."""
 
 
 class Candidate(Protocol):
@@ -62,6 +65,8 @@ def matching(candidates: Iterable[C], query: Discover) -> Selection[C]:
         return Selection(wanted, False)
     if query.status != PASSING:
         return Selection([c for c in wanted if c.instance.status == query.status], False)
+    if exposed := _exposed(wanted):
+        return Selection(exposed, True)
     by_tier: dict[Status, list[C]] = {}
     for candidate in wanted:
         by_tier.setdefault(candidate.instance.status, []).append(candidate)
@@ -94,6 +99,20 @@ def pick(candidates: Sequence[C], query: Discover, *, turn: int, random: Random)
     near = [c for c in candidates if c.instance.zone == query.zone]
     far = [c for c in candidates if c.instance.zone != query.zone]
     return (random.sample(near, len(near)) + random.sample(far, len(far)))[:count]
+
+
+def _exposed(wanted: Sequence[C]) -> list[C]:
+    """All who may be tried, dead ones too, where so few are well that they would be overrun; else nobody.
+
+    After the protect threshold of Nacos, save that here nobody is made out to be well. Whom operators have taken out
+    stays out.
+    """
+    threshold = max((c.instance.protect_threshold for c in wanted), default=0.0)
+    if not threshold:
+        return []
+    eligible = [c for c in wanted if c.instance.status not in MODES]
+    well = sum(c.instance.status in (PASSING, WARNING) for c in eligible)
+    return eligible if well < len(eligible) and well <= threshold * len(eligible) else []
 
 
 def _filters(query: Discover) -> bool:

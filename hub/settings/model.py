@@ -62,6 +62,7 @@ class Registry(_Section, frozen=True, kw_only=True):
     default_deregister_after: Annotated[float, Meta(ge=1, le=2_592_000.0)] = 60.0
     health_interval: Seconds = 10.0
     removal_share: Annotated[float, Meta(gt=0, le=1)] = 0.15
+    protect_threshold: Annotated[float, Meta(ge=0, le=1)] = 0.0
 
 
 class Leader(_Section, frozen=True, kw_only=True):

@@ -28,6 +28,15 @@ class Desired(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """When it was changed last."""
 
 
+class Heard(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How an instance is by what was heard of it: its beats, its connection, its own word."""
+
+    status: Status
+    reason: str = ""
+    check: str = ""
+    """`heartbeat`, `connection` or `report`; empty where it is passing."""
+
+
 class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One instance as stored: what it said of itself, and the state the hub gave it.
 
@@ -65,10 +74,9 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     check: str = ""
     """What decided `status`: the name of a check, or `heartbeat`, `connection`, `report`, `upstream`, `operator`; empty
     where it is passing."""
-    live: Status | None = None
-    """What was heard of it alone, beneath checks, dependencies and desired state; null for the same as `status`."""
-    live_reason: str = ""
-    """Why that is so."""
+    heard: Heard | None = None
+    """How it is by what was heard of it alone, beneath checks, dependencies and desired state; null where that is what
+    `status`, `reason` and `check` say."""
     check_states: tuple[CheckState, ...] = ()
     """What is known of each check that has been made."""
     relapses: int = 0

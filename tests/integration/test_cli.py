@@ -125,7 +125,7 @@ def test_the_last_choice_is_shown_and_said_to_be_degraded(hub: HubProcess) -> No
     assert done.returncode == 0
     assert "l1" in done.stdout
     assert "suspect" in done.stdout
-    assert done.stderr == "hub: degraded: no instance is known to be well; what follows is the last choice\n"
+    assert done.stderr == "hub: degraded: too few instances are known to be well; what follows is the last choice\n"
 
 
 async def test_services_are_listed_with_how_they_are(hub: HubProcess) -> None:

@@ -226,7 +226,7 @@ class Fleet(RuleBasedStateMachine):
                 del replica.states[key]
             self.removals.append(self.now)
         recent = sum(time > self.now - 60.0 for time in self.removals)
-        before = recent + sum(known.kind == "heartbeat" for known in self.known.values())
+        before = recent + sum(known.kind != "permanent" for known in self.known.values())
         if due and before > 20:
             assert recent <= 0.15 * before
 

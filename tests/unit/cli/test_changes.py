@@ -7,7 +7,7 @@ import msgspec
 
 from hub.cli.changes import Change, Picture
 from hub.cli.watch import line
-from hub.core.catalog import present
+from hub.core.entry import present
 from hub.wire.discovery import Discovered
 from hub.wire.health import HealthReport, InstanceHealth
 from hub.wire.names import Status

@@ -71,7 +71,7 @@ def test_a_state_written_by_another_hub_is_adopted() -> None:
     catalog.apply(record(), 1)
     catalog.apply(record(status="critical", reason="no heartbeat", relapses=2, since=LATER), 2)
     entry = catalog.entries["engine.a1"]
-    assert (entry.live, entry.relapses, entry.instance.since) == ("critical", 2, LATER)
+    assert (entry.heard.status, entry.relapses, entry.instance.since) == ("critical", 2, LATER)
     assert list(catalog.unwritten) == []
 
 

@@ -12,16 +12,14 @@ from hub.core.desired import (
     NOTHING,
     DesiredStates,
     Wanted,
-    effective,
-    explained,
     signed,
     with_metadata,
     with_mode,
     with_weight,
     without_mode,
 )
+from hub.core.health import WELL
 from hub.core.registry import Registry
-from hub.wire.names import Status
 from hub.wire.record import Desired
 from tests.unit.core.making import WALL, record, want
 
@@ -87,22 +85,6 @@ def test_what_wants_nothing_any_more_is_nothing_whatever_its_reason() -> None:
     assert signed(DRAINED, without_mode(DRAINED, "draining", "done"), "ada", WALL) is NOTHING
 
 
-@pytest.mark.parametrize(
-    ("live", "desired", "status", "reason"),
-    [
-        ("passing", DRAINED, "draining", "rack move"),
-        ("suspect", DRAINED, "draining", "rack move"),
-        ("critical", DRAINED, "critical", "heard"),
-        ("warning", Desired(weight=3, reason="canary"), "warning", "heard"),
-        ("warning", None, "warning", "heard"),
-    ],
-)
-def test_a_mode_decides_unless_the_instance_is_dead(
-    live: Status, desired: Desired | None, status: Status, reason: str
-) -> None:
-    assert (effective(live, desired), explained(live, "heard", desired)) == (status, reason)
-
-
 def test_an_older_telling_of_what_is_wanted_is_no_news() -> None:
     states = DesiredStates()
     assert states.put("engine.a1", DRAINED, 7)
@@ -153,7 +135,7 @@ def test_a_mode_hides_what_is_heard_and_does_not_forget_it() -> None:
     assert (written.status, written.reason, written.desired) == ("draining", "rack move", DRAINED)
     catalog.apply(written, 2)
     entry = catalog.entries["engine.a1"]
-    assert (entry.live, entry.reason, entry.shown_reason) == ("suspect", "connection lost", "rack move")
+    assert (entry.heard.status, entry.heard.reason, entry.finding.reason) == ("suspect", "connection lost", "rack move")
     assert list(catalog.unwritten) == []
 
 
@@ -164,7 +146,7 @@ def test_a_record_in_a_mode_tells_that_the_instance_lives() -> None:
     assert catalog.entries["engine.a1"].instance.status == "critical"
     catalog.apply(record(status="draining", reason="rack move", desired=DRAINED), 2)
     entry = catalog.entries["engine.a1"]
-    assert (entry.live, entry.reason, entry.instance.status) == ("passing", "", "draining")
+    assert (entry.heard, entry.instance.status) == (WELL, "draining")
 
 
 def test_what_a_leader_writes_of_weight_alone_is_no_change_of_health() -> None:

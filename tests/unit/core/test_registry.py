@@ -95,7 +95,7 @@ def test_what_operators_want_is_in_the_record_of_a_new_registration() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "field"), [({"liveness": "probe"}, "liveness"), ({"checks": (HttpCheck(),)}, "checks")]
+    ("given", "field"), [({"liveness": "probe"}, "liveness"), ({"checks": (HttpCheck(),)}, "checks[0]")]
 )
 def test_probes_are_refused_rather_than_promised(given: dict[str, Any], field: str) -> None:
     with pytest.raises(Unsupported) as refused:

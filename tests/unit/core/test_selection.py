@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from hub.core.catalog import Catalog, Entry
+from hub.core.catalog import Catalog
+from hub.core.entry import Entry
 from hub.core.selection import matching, pick
 from hub.wire.discovery import Discover
 from hub.wire.names import Strategy
@@ -119,3 +120,33 @@ def test_a_pick_names_nobody_twice_and_never_more_than_there_are(strategy: Strat
     assert sorted(found) == ["i0", "i1", "i2"]
     assert len(pick(candidates, Discover(strategy=strategy), turn=0, random=Random(3))) == 1
     assert pick([], Discover(strategy=strategy), turn=0, random=Random(3)) == []
+
+
+@pytest.mark.parametrize(
+    ("threshold", "statuses", "chosen", "degraded"),
+    [
+        (0.0, ["passing", "critical", "critical"], ["i0"], False),
+        (0.3, ["passing", "critical", "critical"], ["i0"], False),
+        (0.34, ["passing", "critical", "critical"], ["i0", "i1", "i2"], True),
+        (0.5, ["warning", "critical"], ["i0", "i1"], True),
+        (0.5, ["critical", "critical"], ["i0", "i1"], True),
+        (1.0, ["passing", "passing"], ["i0", "i1"], False),
+        (0.5, ["passing", "suspect", "draining", "maintenance"], ["i0", "i1"], True),
+        (0.5, ["draining"], [], False),
+    ],
+)
+def test_where_too_few_are_well_all_are_answered_with_as_they_are_save_whom_operators_took_out(
+    threshold: float, statuses: list[str], chosen: list[str], degraded: bool
+) -> None:
+    all_of_them = entries(*({"status": status, "protect_threshold": threshold} for status in statuses))
+    found = matching(all_of_them, Discover())
+    assert (ids(found.chosen), found.degraded) == (chosen, degraded)
+    assert [entry.instance.status for entry in found.chosen] == [statuses[int(name[1:])] for name in chosen]
+
+
+def test_of_the_thresholds_of_a_service_the_highest_counts_and_a_query_for_a_status_is_answered_to_the_letter() -> None:
+    all_of_them = entries(
+        {"status": "passing", "protect_threshold": 0.1}, {"status": "critical", "protect_threshold": 0.9}
+    )
+    assert ids(matching(all_of_them, Discover()).chosen) == ["i0", "i1"]
+    assert ids(matching(all_of_them, Discover(status="critical")).chosen) == ["i1"]
