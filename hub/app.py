@@ -25,7 +25,7 @@ from hub.handlers.clock import Clock
 from hub.handlers.connections import Connections
 from hub.handlers.discovery import Discovery
 from hub.handlers.endpoint import Endpoint, Respond
-from hub.handlers.health import HealthReporter
+from hub.handlers.health import HealthAnswers, HealthReporter
 from hub.handlers.hearing import Hearing
 from hub.handlers.heartbeats import Heartbeats
 from hub.handlers.inflight import InFlight
@@ -221,6 +221,7 @@ class Hub:
         await self._answer(subjects.DEREGISTER, registration.deregister)
         await self._answer(subjects.DISCOVER, discovery.discover, self._waiting)
         await self._answer(subjects.SERVICES, discovery.services)
+        await self._answer(subjects.HEALTH, HealthAnswers(self.registry, budget=answers.budget).get)
         for subject, respond in Admin(
             self.registry, bucket, desired, self._events, self._clock, max_bytes=answers.budget
         ).subjects.items():

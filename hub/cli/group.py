@@ -25,6 +25,7 @@ VERBS: Final = {
     "up": Verb("hub.cli.up:up", "Run a hub with a NATS server of its own."),
     "serve": Verb("hub.cli.serve:serve", "Run a hub on a NATS that is there already."),
     "services": Verb("hub.cli.services:services", "List the services, and how they are."),
+    "health": Verb("hub.cli.health:health", "Show how instances are, since when, and what says so."),
     "discover": Verb("hub.cli.discover:discover", "Find instances of a service."),
     "register": Verb("hub.cli.register:register", "Register an instance from a script."),
     "deregister": Verb("hub.cli.deregister:deregister", "Take an instance out of the registry."),

@@ -248,8 +248,11 @@ class Catalog:
         return entry
 
     def _present(self, entry: Entry, since: datetime) -> None:
+        """Show what is known now; as of when it is stored where it is, which all replicas agree on."""
+        record = entry.record
         entry.finding = judged(entry.heard, entry.check_states, entry.upstream, entry.desired)
-        shown = present(entry.record, entry.finding.status, entry.desired, since)
+        stored = entry.finding.status == record.status
+        shown = present(record, entry.finding.status, entry.desired, record.since if stored else since)
         self._unlabel(entry)
         self._count(entry, -1)
         entry.show(continued(shown, entry.instance))

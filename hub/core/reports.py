@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 import msgspec
 
+from hub.core.catalog import Catalog
 from hub.core.entry import Service
 from hub.core.selection import TIERS
 from hub.wire.codec import encode
-from hub.wire.health import HealthReport, InstanceHealth
+from hub.wire.health import GetHealth, HealthReport, InstanceHealth
 from hub.wire.names import CRITICAL, PASSING, WARNING, Status
 
 _SHORTENED = 1000
 """Instances in a report that had to be cut; those in trouble come first."""
+
+
+def listed(catalog: Catalog, query: GetHealth, *, budget: int) -> bytes:
+    """The encoded `HealthList`, of which the list takes at most `budget` bytes."""
+    names = [query.name] if query.name else catalog.names
+    rows: list[bytes] = []
+    size, following, last = 0, None, query.after
+    for name in names[bisect_right(names, query.after) if query.after else 0 :]:
+        service = catalog.services.get(name)
+        if service is None or not service.entries:
+            continue
+        row = report(service, max_bytes=budget)
+        if rows and ((query.limit and len(rows) >= query.limit) or size + len(row) + 1 > budget):
+            following = last
+            break
+        rows.append(row)
+        size += len(row) + 1
+        last = name
+    cut = b'"%b"' % following.encode() if following is not None else b"null"
+    return b'{"revision":%d,"services":[%b],"next":%b}' % (catalog.revision, b",".join(rows), cut)
 
 
 def report(service: Service, *, max_bytes: int, reason: str = "") -> bytes:

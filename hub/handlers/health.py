@@ -12,11 +12,11 @@ import structlog
 from nats.aio.client import Client
 
 from hub.core.registry import Registry
-from hub.core.reports import report
+from hub.core.reports import listed, report
 from hub.handlers.clock import Clock
 from hub.wire import subjects
-from hub.wire.codec import encode
-from hub.wire.health import HealthReport, InstanceHealth
+from hub.wire.codec import Decoder, encode
+from hub.wire.health import GetHealth, HealthReport, InstanceHealth
 from hub.wire.names import PASSING, WARNING, Status
 
 log = structlog.get_logger(__name__)
@@ -41,6 +41,24 @@ class _Told:
 
     reason: str
     since: datetime
+
+
+class HealthAnswers:
+    """Answers `hub.health`: how services are, from memory.
+
+    Args:
+        registry: What to report on.
+        budget: Bytes that a list in a reply may take.
+    """
+
+    def __init__(self, registry: Registry, *, budget: int) -> None:
+        self._registry = registry
+        self._budget = budget
+        self._decode = Decoder(GetHealth)
+
+    def get(self, payload: bytes) -> bytes:
+        """The encoded `HealthList`."""
+        return listed(self._registry.catalog, self._decode(payload), budget=self._budget)
 
 
 class HealthReporter:

@@ -14,7 +14,7 @@ from hub.wire.admin import Desires, Drain, GetDesired, Maintenance, OverrideMeta
 from hub.wire.discovery import Discover, Discovered, ServiceList, Services
 from hub.wire.event import CloudEvent, EventType
 from hub.wire.fault import ErrorReply
-from hub.wire.health import HealthReport
+from hub.wire.health import GetHealth, HealthList, HealthReport
 from hub.wire.names import INSTANCE_PATTERN, SERVICE_PATTERN
 from hub.wire.record import Record
 from hub.wire.registration import Deregister, Deregistered, Heartbeat, Register, Registered
@@ -117,6 +117,8 @@ MESSAGES: Final[dict[str, type[Struct]]] = {
     "admin-get": GetDesired,
     "admin-desired": Desires,
     "health": HealthReport,
+    "get-health": GetHealth,
+    "health-list": HealthList,
     "record": Record,
     "event": CloudEvent,
     "error": ErrorReply,
@@ -201,6 +203,17 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         payload=Services,
         reply=ServiceList,
         description="Which services are there, with how many instances, and how are they?",
+    ),
+    Channel(
+        name="get-health",
+        address=subjects.HEALTH,
+        kind="request",
+        publishers=(SERVICE, OPERATOR, READER),
+        subscribers=(HUB,),
+        queue=subjects.QUEUE_GROUP,
+        payload=GetHealth,
+        reply=HealthList,
+        description="How are the services, each instance of them, and what says so?",
     ),
     Channel(
         name="metrics",

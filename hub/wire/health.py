@@ -1,13 +1,14 @@
-"""Health reports on `hub.health.<component>`."""
+"""Health reports: published on `hub.health.<component>`, and answered on `hub.health` to those who ask."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from hub.wire.checks import CheckState
-from hub.wire.names import Status
+from hub.wire.names import ServiceNameOrEmpty, Status
 
 
 class InstanceHealth(Struct, frozen=True, kw_only=True):
@@ -40,3 +41,22 @@ class HealthReport(Struct, frozen=True, kw_only=True, omit_defaults=False):
     instances: tuple[InstanceHealth, ...]
     reason: str = ""
     omitted: int = 0
+
+
+class GetHealth(Struct, frozen=True, kw_only=True):
+    """Asks how services are, sorted by name."""
+
+    name: ServiceNameOrEmpty = ""
+    """Only this one; empty for all of them."""
+    limit: Annotated[int, Meta(ge=0, le=100_000)] = 0
+    """How many services at most; 0 for no limit."""
+    after: Annotated[str, Meta(max_length=128)] = ""
+    """Where a list that was cut goes on: the `next` of the answer before."""
+
+
+class HealthList(Struct, frozen=True, kw_only=True):
+    """How the services are as of `revision`; `next` is there when the list was cut."""
+
+    revision: int
+    services: tuple[HealthReport, ...]
+    next: str | None = None

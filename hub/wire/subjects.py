@@ -17,6 +17,7 @@ ADMIN_WEIGHT: Final = "hub.admin.weight"
 ADMIN_METADATA: Final = "hub.admin.metadata"
 ADMIN_GET: Final = "hub.admin.get"
 METRICS: Final = "hub.metrics"
+HEALTH: Final = "hub.health"
 
 HEARTBEAT_PREFIX: Final = "hub.heartbeat."
 HEARTBEATS: Final = "hub.heartbeat.*.*"

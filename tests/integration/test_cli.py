@@ -32,10 +32,11 @@ def test_what_a_script_registers_it_finds_and_takes_out_again(hub: HubProcess) -
 
 def test_everything_that_register_is_told_arrives(hub: HubProcess) -> None:
     nats = hub.nats_url
+    assert run("register", "ladder", "--host", "h.example", "--port", "8", nats=nats).returncode == 0
     registered = run_json(
         *("register", "brush", "--host", "h.example", "--port", "9", "--protocol", "grpc", "--instance-id", "b1"),
         *("--version", "1.4.2", "--zone", "eu-1", "--tag", "blue", "--tag", "big", "--weight", "7"),
-        *("--health-endpoint", "/health", "--depends-on", "paint", "--capability", "stroke"),
+        *("--health-endpoint", "/health", "--depends-on", "ladder", "--capability", "stroke"),
         *("--metadata", "owner=ada", "--metadata", '{"max": 3, "owner2": "eve"}'),
         nats=nats,
     )

@@ -181,3 +181,20 @@ def test_an_address_still_finds_the_one_who_is_left_there() -> None:
     assert left.record.instance_id == "a"
     catalog.apply_removal("engine.a", 4)
     assert catalog.at("engine", "10.0.0.1", 1000) is None
+
+
+def test_replicas_agree_since_when_it_is_so_in_whichever_order_they_are_told() -> None:
+    drained = Desired(mode="draining")
+    first, second = Catalog(), Catalog()
+    for catalog in (first, second):
+        want(catalog, "engine.a1", drained)
+        catalog.apply(record(status="draining", check="operator", desired=drained), 1)
+    written = record(since=LATER)
+    first.apply(written, 2)
+    for catalog, since in ((first, LATER + timedelta(seconds=1)), (second, LATER)):
+        catalog.desired.lift("engine.a1", 2)
+        catalog.desire_changed("engine.a1", since)
+    second.apply(written, 2)
+    shown = [catalog.entries["engine.a1"].instance for catalog in (first, second)]
+    assert shown[0] == shown[1]
+    assert shown[0].since == LATER
