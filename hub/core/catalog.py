@@ -216,8 +216,8 @@ class Catalog:
         if self._gone.get(key, 0) > revision or (known is not None and known.revision >= revision):
             return None
         heard, relapses = adopted(record, known) if adopt or known is None else (known.heard, known.relapses)
-        checks = newest(record, known.checks if known else NO_CHECKS)
-        upstream = self.upstream(record.name, record.depends_on)
+        checks = newest(record, known.checks if known else NO_CHECKS) if record.checks else NO_CHECKS
+        upstream = self.upstream(record.name, record.depends_on) if record.depends_on else ()
         desired = self.desired.get(key)
         finding = judged(heard, ordered(record, checks), upstream, desired)
         instance = present(record, finding.status, desired, record.since)
@@ -263,10 +263,16 @@ class Catalog:
         self._changed(entry.record.name)
 
     def _compare(self, entry: Entry) -> None:
-        record = entry.record
-        stored = (record.status, record.reason, record.check), record.relapses, record.desired, record.check_states
-        known = entry.finding, entry.relapses, entry.desired, entry.check_states
-        if stored == known and heard_of(record) == entry.heard:
+        record, finding = entry.record, entry.finding
+        if (
+            record.status == finding.status
+            and record.reason == finding.reason
+            and record.check == finding.check
+            and record.relapses == entry.relapses
+            and record.desired == entry.desired
+            and heard_of(record) == entry.heard
+            and record.check_states == entry.check_states
+        ):
             self.unwritten.pop(entry.key, None)
         else:
             self.unwritten[entry.key] = None

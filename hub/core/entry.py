@@ -139,5 +139,5 @@ def present(record: Record, status: Status, desired: Desired | None, since: date
         metadata=record.metadata if desired is None else {**record.metadata, **desired.metadata},
         since=since,
         source=record.source,
-        protect_threshold=record.protect_threshold,
+        protect_threshold=record.protect_threshold or 0.0,
     )

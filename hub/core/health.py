@@ -36,7 +36,11 @@ class Finding(NamedTuple):
     check: str
 
 
-def judged(heard: Heard, checks: Iterable[CheckState], upstream: Sequence[str], desired: Desired | None) -> Finding:
+FINE: Final = Finding(PASSING, "", "")
+"""What most come to."""
+
+
+def judged(heard: Heard, checks: Sequence[CheckState], upstream: Sequence[str], desired: Desired | None) -> Finding:
     """What all that is known comes to.
 
     Args:
@@ -45,6 +49,8 @@ def judged(heard: Heard, checks: Iterable[CheckState], upstream: Sequence[str], 
         upstream: The services it depends on that have nobody to choose.
         desired: What operators want of it.
     """
+    if heard is WELL and not checks and not upstream and desired is None:
+        return FINE
     worst = Finding(heard.status, heard.reason, heard.check)
     if desired is not None and desired.mode is not None and worst.status != CRITICAL:
         return Finding(desired.mode, desired.reason, OPERATOR)
@@ -67,7 +73,7 @@ def heard_of(record: Record) -> Heard:
 
 def told(heard: Heard, finding: Finding) -> Heard | None:
     """What a record has to say of what was heard, beside what was found: None where that is the same."""
-    return None if finding == (heard.status, heard.reason, heard.check) else heard
+    return None if finding is FINE or finding == (heard.status, heard.reason, heard.check) else heard
 
 
 def declared(request: Register) -> tuple[Check, ...]:

@@ -85,7 +85,7 @@ class Registry:
         self._writing: dict[bytes, Record] = {}
         self._default_ttl = default_ttl
         self._default_deregister_after = default_deregister_after
-        self._protect_threshold = protect_threshold
+        self._protect_threshold = protect_threshold or None
         self._cannot = cannot
 
     # --- told by the watch
@@ -270,7 +270,8 @@ class Registry:
             now,
             beat=beat,
         )
-        self.liveness.failing(entry.key, fails(entry.checks.values()), now)
+        if record.liveness == "probe":
+            self.liveness.failing(entry.key, fails(entry.checks.values()), now)
 
     def _identify(self, request: Register) -> str:
         """The id of a registration without one: that of the instance known at its address, else one made from that."""
@@ -281,7 +282,7 @@ class Registry:
         self, request: Register, instance_id: str, wall: datetime, checks: tuple[Check, ...], source: Source
     ) -> Record:
         desired = self.catalog.desired.get(instance_key(request.name, instance_id))
-        upstream = self.catalog.upstream(request.name, request.depends_on)
+        upstream = self.catalog.upstream(request.name, request.depends_on) if request.depends_on else ()
         finding = judged(WELL, (), upstream, desired)
         return Record(
             name=request.name,
@@ -304,9 +305,9 @@ class Registry:
                 self._default_deregister_after if request.deregister_after is None else request.deregister_after
             ),
             checks=checks,
-            protect_threshold=(
-                self._protect_threshold if request.protect_threshold is None else request.protect_threshold
-            ),
+            protect_threshold=self._protect_threshold
+            if request.protect_threshold is None
+            else request.protect_threshold or None,
             source=source,
             status=finding.status,
             reason=finding.reason,

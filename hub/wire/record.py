@@ -65,8 +65,8 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     deregister_after: float = 60.0
     checks: tuple[Check, ...] = ()
     """How the hub looks at it."""
-    protect_threshold: float = 0.0
-    """At which share of well instances discovery answers with all of the service."""
+    protect_threshold: float | None = None
+    """At which share of well instances discovery answers with all of the service; null for never."""
     source: Source = "registration"
     """How it came here: it registered, or it was found by the micro protocol of NATS."""
     status: Status = "passing"

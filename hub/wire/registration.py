@@ -81,7 +81,7 @@ class Register(Struct, frozen=True, kw_only=True):
             raise ValueError(f"name: expected a name that is not reserved for the hub itself, got {self.name!r}")
         if nesting(self.metadata) > MAX_METADATA_DEPTH:
             raise ValueError(f"metadata: expected at most {MAX_METADATA_DEPTH} levels of nesting, got more")
-        names = [name_of(check) for check in self.checks]
+        names = [name_of(check) for check in self.checks] if self.checks else []
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"checks: expected a name of its own for each, got {twice!r} more than once")
 
