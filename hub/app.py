@@ -16,6 +16,8 @@ import structlog
 from nats.aio.client import Client
 
 from hub.core.answers import Answers
+from hub.core.graph_answers import GraphAnswers
+from hub.core.observations import Observations
 from hub.core.registry import Registry
 from hub.embedded.binary import OLDEST
 from hub.errors import StartupError, Unavailable
@@ -24,7 +26,8 @@ from hub.handlers.changes import Changes
 from hub.handlers.clock import Clock
 from hub.handlers.connections import Connections
 from hub.handlers.discovery import Discovery
-from hub.handlers.endpoint import Endpoint, Respond
+from hub.handlers.endpoint import Endpoint, OnHeaders, Respond
+from hub.handlers.graph import Graphs
 from hub.handlers.health import HealthAnswers, HealthReporter
 from hub.handlers.hearing import Hearing
 from hub.handlers.heartbeats import Heartbeats
@@ -33,6 +36,7 @@ from hub.handlers.listeners import DesiredListener, RegistryListener
 from hub.handlers.loops import Loops
 from hub.handlers.metrics import MetricsText
 from hub.handlers.micro import Micro
+from hub.handlers.observing import Observing
 from hub.handlers.registration import Registration
 from hub.handlers.sweep import Sweep
 from hub.settings import Settings
@@ -183,6 +187,11 @@ class Hub:
             protect_threshold=settings.registry.protect_threshold,
         )
         answers = Answers(self.registry.catalog, max_bytes=max_bytes, random=Random())
+        observations = Observations()
+        self._graph = GraphAnswers(self.registry.catalog, observations, max_bytes=max_bytes)
+        discovery = Discovery(answers, self._changes)
+        observing = Observing(self._client, self.registry, observations, self._clock, discovery.target)
+        await observing.start()
         bucket = JetStreamBucket(self._client, requester, specs.registry)
         desired = JetStreamBucket(self._client, requester, specs.desired)
         leader = JetStreamBucket(self._client, requester, specs.leader)
@@ -202,7 +211,7 @@ class Hub:
             max_bytes=max_bytes,
         )
         await self._stack.enter_async_context(desired.watch(DesiredListener(self.registry, self._clock)))
-        heartbeats = Heartbeats(self._client, self.registry, self._clock, self.metrics)
+        heartbeats = Heartbeats(self._client, self.registry, self._clock, self.metrics, observing.beaten)
         await heartbeats.start()
         self._watch = await self._stack.enter_async_context(bucket.watch(RegistryListener(self.registry, self._clock)))
         await self._follow_connections()
@@ -215,13 +224,14 @@ class Hub:
         self._loops.run("sweep-writes", self._sweep.write())
         self._loops.run("health-changes", self._health.tell_changes())
         self._loops.run("health-rounds", self._health.tell_rounds())
-        discovery = Discovery(answers, self._changes)
+        self._loops.run("observed", observing.tell())
         registration = Registration(self.registry, answers, bucket, self._events, self._clock)
         await self._answer(subjects.REGISTER, registration.register)
         await self._answer(subjects.DEREGISTER, registration.deregister)
-        await self._answer(subjects.DISCOVER, discovery.discover, self._waiting)
+        await self._answer(subjects.DISCOVER, discovery.discover, self._waiting, observing.asked)
         await self._answer(subjects.SERVICES, discovery.services)
         await self._answer(subjects.HEALTH, HealthAnswers(self.registry, budget=answers.budget).get)
+        await self._answer(subjects.GRAPH, Graphs(self._graph, self._clock).graph)
         for subject, respond in Admin(
             self.registry, bucket, desired, self._events, self._clock, max_bytes=answers.budget
         ).subjects.items():
@@ -248,6 +258,7 @@ class Hub:
         return Sources(
             instances=lambda: Counter(entry.instance.status for entry in self.registry.catalog.entries.values()),
             services=lambda: self.registered_services,
+            graph_edges=lambda: self._graph.counts(self._clock.now()),
             in_flight=lambda: len(self._in_flight) + len(self._waiting),
             leading=lambda: self._lease.held,
             resyncs=lambda: self._watch.rereads,
@@ -328,7 +339,9 @@ class Hub:
             return self._settings.leader.ttl
         return _LEASE_IN_CLUSTER if len(self._client.servers) > 1 else _LEASE_ALONE
 
-    async def _answer(self, subject: str, respond: Respond, in_flight: InFlight | None = None) -> None:
+    async def _answer(
+        self, subject: str, respond: Respond, in_flight: InFlight | None = None, on_headers: OnHeaders | None = None
+    ) -> None:
         """Answer a subject. Those who wait for news are apart, lest they keep everybody else from being served."""
         endpoint = Endpoint(
             self._client,
@@ -336,6 +349,7 @@ class Hub:
             respond,
             in_flight=self._in_flight if in_flight is None else in_flight,
             meter=self.metrics.requests(subject),
+            on_headers=on_headers,
         )
         await endpoint.start()
         self._endpoints.append(endpoint)
@@ -355,6 +369,7 @@ class Hub:
         known = catalog.services.get(service)
         self._changes.notify(service, known.revision if known else catalog.revision, catalog.revision)
         self._health.notice(service)
+        self._graph.notice(service)
         if self.registry.catalog.unwritten:
             self._sweep.hurry()
 

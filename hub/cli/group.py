@@ -27,6 +27,7 @@ VERBS: Final = {
     "services": Verb("hub.cli.services:services", "List the services, and how they are."),
     "health": Verb("hub.cli.health:health", "Show how instances are, since when, and what says so."),
     "discover": Verb("hub.cli.discover:discover", "Find instances of a service."),
+    "graph": Verb("hub.cli.graph:graph", "Show who depends on whom, and how they are."),
     "register": Verb("hub.cli.register:register", "Register an instance from a script."),
     "deregister": Verb("hub.cli.deregister:deregister", "Take an instance out of the registry."),
     "drain": Verb("hub.cli.drain:drain", "Let an instance, or a service, be chosen no more."),

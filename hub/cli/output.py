@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
@@ -41,6 +41,14 @@ class Column:
     heading: str
     right: bool = False
     optional: bool = False
+
+
+@dataclass(slots=True)
+class Branch:
+    """A line of a tree, and what hangs below it."""
+
+    label: list[Cell]
+    below: list[Branch] = field(default_factory=list)
 
 
 def status(value: str | None) -> Cell:
@@ -93,6 +101,18 @@ def plain_lines(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> li
     return ["  ".join(_pad(columns, widths, line)).rstrip() for line in table]
 
 
+def print_tree(roots: Sequence[Branch]) -> None:
+    """Print trees, drawn where there is a terminal, else indented by two spaces a level."""
+    if on_terminal():
+        _draw_trees(roots)
+        return
+    rest = [(root, 0) for root in reversed(roots)]
+    while rest:
+        branch, level = rest.pop()
+        click.echo("  " * level + "".join(_cell(cell).text for cell in branch.label))
+        rest.extend((below, level + 1) for below in reversed(branch.below))
+
+
 def print_line(pieces: Iterable[Cell | str]) -> None:
     """Print one line at once, with its styles where there is a terminal."""
     cells = [_cell(piece) for piece in pieces]
@@ -135,6 +155,25 @@ def _pad(columns: Sequence[Column], widths: Sequence[int], line: Sequence[str]) 
         text.rjust(width) if column.right else text.ljust(width)
         for column, width, text in zip(columns, widths, line, strict=True)
     ]
+
+
+def _draw_trees(roots: Sequence[Branch]) -> None:
+    """Draw trees, without recursion: they may be deeper than Python's stack."""
+    from rich.console import Console
+    from rich.text import Text
+    from rich.tree import Tree
+
+    def written(branch: Branch) -> Text:
+        return Text.assemble(*((cell.text, cell.style) for cell in map(_cell, branch.label)))
+
+    console = Console(highlight=False, soft_wrap=True)
+    for root in roots:
+        drawn = Tree(written(root), guide_style="dim")
+        rest = [(drawn, root)]
+        while rest:
+            trunk, branch = rest.pop()
+            rest.extend((trunk.add(written(below)), below) for below in branch.below)
+        console.print(drawn)
 
 
 def _draw(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> None:

@@ -51,18 +51,18 @@ class Cache:
             InvalidRequest: the name is none.
             Unavailable: the service is not known yet, and nobody could be asked.
         """
-        follower = self._followers.get(service)
-        if follower is None:
-            if not is_service_name(service):
-                raise InvalidRequest(f"name: expected a DNS label, got {service!r}", field="name")
-
-            def forget_ring() -> None:
-                self.rings.pop(service, None)
-
-            follower = self._followers[service] = Follower(self._link, service, self._tasks, forget_ring)
-        follower.used = True
+        follower = self._follower(service)
+        follower.used = follower.discovered = True
         await follower.loaded(timeout)
         return follower
+
+    async def warm(self, service: str, timeout: float) -> None:
+        """Have a service at hand before anybody asks for it. Raises as `follow` does."""
+        await self._follower(service).loaded(timeout)
+
+    def used(self) -> tuple[str, ...]:
+        """The services that somebody has asked for of late, sorted."""
+        return tuple(sorted(name for name, follower in self._followers.items() if follower.discovered))
 
     async def next(self, service: str, timeout: float) -> Instance:
         """The next instance of a service in turn, from its best ones. Afterwards `rings` has the same, at once.
@@ -114,6 +114,18 @@ class Cache:
         self.rings.clear()
         await asyncio.gather(*(follower.aclose() for follower in self._followers.values()))
         self._followers.clear()
+
+    def _follower(self, service: str) -> Follower:
+        follower = self._followers.get(service)
+        if follower is None:
+            if not is_service_name(service):
+                raise InvalidRequest(f"name: expected a DNS label, got {service!r}", field="name")
+
+            def forget_ring() -> None:
+                self.rings.pop(service, None)
+
+            follower = self._followers[service] = Follower(self._link, service, self._tasks, forget_ring)
+        return follower
 
     async def _let_go_of_idle(self) -> None:
         """Taking a ring away makes the next discovery come through `follow`, which is how use shows at no cost."""

@@ -49,6 +49,8 @@ class Follower:
         """How many round-robin picks came before; begins anywhere, lest all clients begin with the same instance."""
         self.used = True
         """Whether anybody has asked since this was last set to False."""
+        self.discovered = False
+        """Whether anybody has asked at all, and it is not only kept at hand."""
         self._link = link
         self._service = service
         self._on_change = on_change

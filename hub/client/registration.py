@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import random
+from collections.abc import Callable
 from typing import get_args
 
 import msgspec
@@ -14,6 +15,7 @@ from nats.aio.msg import Msg
 from hub.client.link import Hearing, Link
 from hub.client.retry import ATTEMPT_TIMEOUT
 from hub.client.tasks import Tasks, end
+from hub.client.uses import Uses
 from hub.errors import HubError, InvalidRequest, NotFound, Unavailable
 from hub.wire import subjects
 from hub.wire.checks import CheckReport, TtlCheck, name_of
@@ -38,9 +40,10 @@ class Registration:
         link: The connection.
         offer: What to register; its `instance_id` must be given.
         tasks: Owns the background task.
+        used: The services discovered of late, which the hub is told.
     """
 
-    def __init__(self, link: Link, offer: Register, tasks: Tasks) -> None:
+    def __init__(self, link: Link, offer: Register, tasks: Tasks, used: Callable[[], tuple[str, ...]] = tuple) -> None:
         self.registered: Registered | None = None
         """What the hub last said; None while not registered, as far as is known."""
         self._link = link
@@ -51,6 +54,8 @@ class Registration:
         self._beat = Heartbeat()
         self._ttl_checks = {name_of(check) for check in offer.checks if isinstance(check, TtlCheck)}
         self._said: dict[str, tuple[CheckReport, int]] = {}
+        self._used = used
+        self._uses = Uses()
         self._asked = False
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -134,11 +139,13 @@ class Registration:
 
     def beat_soon(self) -> None:
         """Beat now rather than in its turn: whoever listens may have missed us."""
+        self._uses.repeat()
         self._wake.set()
 
     def _accept(self, answer: Registered) -> None:
         self.registered = answer
         self._asked = False
+        self._uses.repeat()
         self._interval = max(0.05, answer.heartbeat_interval)
 
     async def _keep(self) -> None:
@@ -177,6 +184,8 @@ class Registration:
         if self._said:
             beat = msgspec.structs.replace(beat, checks={name: report for name, (report, _) in self._said.items()})
             self._said = {name: (report, left - 1) for name, (report, left) in self._said.items() if left > 1}
+        if uses := self._uses.to_say(self._used(), asyncio.get_running_loop().time()):
+            beat = msgspec.structs.replace(beat, uses=uses)
         return b"" if beat == _NOTHING_TO_ADD else encode(beat)
 
     async def _on_asked(self, message: Msg) -> None:

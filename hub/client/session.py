@@ -35,7 +35,7 @@ class Session:
         own = name if offer is None else subjects.instance_key(name, offer.instance_id or "")
         self.link = Link(urls, own, self._tasks, self._on_missed)
         self.cache = Cache(self.link, self._tasks)
-        self.registration = None if offer is None else Registration(self.link, offer, self._tasks)
+        self.registration = None if offer is None else Registration(self.link, offer, self._tasks, self.cache.used)
 
     async def open(self, *, within: float) -> None:
         """Connect.
@@ -77,7 +77,7 @@ class Session:
 
     async def _warm(self, name: str, timeout: float) -> None:
         with contextlib.suppress(HubError):  # whoever asks for it will be told
-            await self.cache.follow(name, timeout)
+            await self.cache.warm(name, timeout)
 
     def _on_missed(self) -> None:
         self.cache.resync()

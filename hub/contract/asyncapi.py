@@ -16,8 +16,8 @@ Node = dict[str, Any]
 _SCHEMA_FORMAT: Final = "application/schema+json;version=draft-2020-12"
 _ABOUT: Final = (
     "Services register, find each other, beat and leave. The hub coordinates and never proxies. Operations are told "
-    "from the hub's side: it receives requests and sends news. `x-publish` and `x-subscribe` say which roles may do "
-    "what. Rendered from hub/wire by `hub contract --write`."
+    "from the hub's side: it receives requests and sends news, and receives what hubs tell each other. `x-publish` and "
+    "`x-subscribe` say which roles may do what. Rendered from hub/wire by `hub contract --write`."
 )
 _EMPTY: Final = "empty"
 _REMOVED: Final = "record-removed"

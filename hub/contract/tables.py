@@ -16,7 +16,7 @@ def overview() -> str:
     rows = []
     for channel in CHANNELS:
         others = [role for role in (*channel.publishers, *channel.subscribers) if role != HUB]
-        rows.append((f"`{_address(channel)}`", _several(others), channel.kind, channel.description))
+        rows.append((f"`{_address(channel)}`", _several(others or [HUB]), channel.kind, channel.description))
     return _table(("subject", "for", "kind", "what"), rows)
 
 

@@ -39,6 +39,10 @@ class Discovery:
             query = settled
         return self._answers.discover(query)
 
+    def target(self, payload: bytes) -> str:
+        """The service that a question is about; empty where it is about none in particular."""
+        return (self._asked.get(payload) or self._understand(payload)).name
+
     def services(self, payload: bytes) -> bytes:
         """The encoded `ServiceList`."""
         return self._answers.services(self._decode_services(payload))

@@ -16,7 +16,7 @@ from hub.errors import HubError, InternalError, Overloaded
 from hub.handlers.inflight import InFlight
 from hub.handlers.sparing import Sparing
 from hub.telemetry.metrics import RequestMeter
-from hub.transport.direct import subscribe_direct
+from hub.transport.direct import DirectMessage, subscribe_direct
 from hub.wire import fault
 from hub.wire.subjects import QUEUE_GROUP
 
@@ -24,6 +24,9 @@ log = structlog.get_logger(__name__)
 
 Respond = Callable[[bytes], bytes | Coroutine[Any, Any, bytes]]
 """Answers a payload: at once with the reply, or with a coroutine for it where it takes I/O or waiting."""
+
+OnHeaders = Callable[[bytes, Mapping[str, str]], None]
+"""Told the payload and the headers of a request that has any, before it is answered; may refuse it as `Respond` may."""
 
 _FORBIDDEN_REPLIES = ("hub.", "$")
 """A reply is published with the hub's rights. A caller that names one of our subjects, or the server's, as its inbox
@@ -44,6 +47,7 @@ class Endpoint:
         meter: Where to count.
         queue: The queue group through which the replicas share the requests; empty where each of them answers all.
         headers: Headers of the replies, those to refused requests apart.
+        on_headers: Told of requests with headers; None where these say nothing.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class Endpoint:
         meter: RequestMeter,
         queue: str = QUEUE_GROUP,
         headers: Mapping[str, str] | None = None,
+        on_headers: OnHeaders | None = None,
     ) -> None:
         self._client = client
         self._subject = subject
@@ -64,6 +69,7 @@ class Endpoint:
         self._meter = meter
         self._queue = queue
         self._headers = dict(headers) if headers else None
+        self._on_headers = on_headers
         self._sparing = Sparing()
         self._subscription: Subscription | None = None
 
@@ -80,6 +86,8 @@ class Endpoint:
     async def _on_message(self, message: Msg) -> None:
         began = perf_counter()
         try:
+            if self._on_headers is not None and (not isinstance(message, DirectMessage) or message.raw_headers):
+                self._on_headers(message.data, message.headers or {})
             answer = self._respond(message.data)
             if not isinstance(answer, bytes):
                 self._begin(message, answer, began)

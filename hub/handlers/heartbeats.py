@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -19,13 +21,29 @@ log = structlog.get_logger(__name__)
 
 
 class Heartbeats:
-    """Hears beats."""
+    """Hears beats.
 
-    def __init__(self, client: Client, registry: Registry, clock: Clock, metrics: Metrics) -> None:
+    Args:
+        client: Where to listen.
+        registry: Where to tell of them.
+        clock: Where to read the time.
+        metrics: Where to count.
+        on_uses: Told the key of whoever says which services it has discovered of late, and which.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        registry: Registry,
+        clock: Clock,
+        metrics: Metrics,
+        on_uses: Callable[[str, tuple[str, ...]], None],
+    ) -> None:
         self._client = client
         self._registry = registry
         self._clock = clock
         self._metrics = metrics
+        self._on_uses = on_uses
         self._decode = Decoder(Heartbeat)
 
     async def start(self) -> None:
@@ -47,3 +65,5 @@ class Heartbeats:
         self._registry.beat(key, self._clock.now(), self._clock.wall, beat.status, beat.message or "")
         if beat.load is not None:
             self._registry.catalog.set_load(key, beat.load)
+        if beat.uses:
+            self._on_uses(key, beat.uses)

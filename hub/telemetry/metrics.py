@@ -39,6 +39,7 @@ CATALOGUE: Final = (
     Described("hub_in_flight_requests", "gauge", "Requests that wait for the store or for a change right now."),
     Described("hub_instances", "gauge", "Registered instances by status.", ("status",)),
     Described("hub_services", "gauge", "Services that have instances."),
+    Described("hub_graph_edges", "gauge", "Edges of the graph of services, by kind: declared, observed.", ("kind",)),
     Described("hub_heartbeats_total", "counter", "Heartbeats heard."),
     Described("hub_bad_heartbeats_total", "counter", "Heartbeats whose payload was not understood."),
     Described(
@@ -71,6 +72,7 @@ class Sources:
     Attributes:
         instances: Registered instances by status.
         services: How many services have instances.
+        graph_edges: Edges of the graph of services by kind.
         in_flight: How many requests wait right now.
         leading: Whether this replica leads.
         resyncs: Full re-reads of stores so far, by reason.
@@ -80,6 +82,7 @@ class Sources:
 
     instances: Callable[[], Mapping[str, int]] = dict
     services: Callable[[], int] = int
+    graph_edges: Callable[[], Mapping[str, int]] = dict
     in_flight: Callable[[], int] = int
     leading: Callable[[], bool] = bool
     resyncs: Callable[[], Mapping[str, int]] = dict
@@ -161,6 +164,7 @@ class _Families(Collector):
         yield _gauge("hub_in_flight_requests", sources.in_flight())
         yield _labelled(GaugeMetricFamily, "hub_instances", sources.instances())
         yield _gauge("hub_services", sources.services())
+        yield _labelled(GaugeMetricFamily, "hub_graph_edges", sources.graph_edges())
         yield _counter("hub_heartbeats_total", metrics.heartbeats)
         yield _counter("hub_bad_heartbeats_total", metrics.bad_heartbeats)
         yield _counter("hub_unknown_heartbeats_total", metrics.unknown_heartbeats)

@@ -14,6 +14,7 @@ from hub.wire.admin import Desires, Drain, GetDesired, Maintenance, OverrideMeta
 from hub.wire.discovery import Discover, Discovered, ServiceList, Services
 from hub.wire.event import CloudEvent, EventType
 from hub.wire.fault import ErrorReply
+from hub.wire.graph import Graph, Observed, ServiceGraph
 from hub.wire.health import GetHealth, HealthList, HealthReport
 from hub.wire.names import INSTANCE_PATTERN, SERVICE_PATTERN
 from hub.wire.record import Record
@@ -109,6 +110,9 @@ MESSAGES: Final[dict[str, type[Struct]]] = {
     "discovered": Discovered,
     "services": Services,
     "service-list": ServiceList,
+    "graph": Graph,
+    "service-graph": ServiceGraph,
+    "observed": Observed,
     "admin-drain": Drain,
     "admin-undrain": Undrain,
     "admin-maintenance": Maintenance,
@@ -216,6 +220,17 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         description="How are the services, each instance of them, and what says so?",
     ),
     Channel(
+        name="graph",
+        address=subjects.GRAPH,
+        kind="request",
+        publishers=(SERVICE, OPERATOR, READER),
+        subscribers=(HUB,),
+        queue=subjects.QUEUE_GROUP,
+        payload=Graph,
+        reply=ServiceGraph,
+        description="Who depends on whom, declared and observed, and how are they?",
+    ),
+    Channel(
         name="metrics",
         address=subjects.METRICS,
         kind="request",
@@ -277,6 +292,15 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         subscribers=(SERVICE, OPERATOR, READER),
         payload=CloudEvent,
         description=f"What happened, as CloudEvents 1.0, kept in the stream {subjects.EVENTS_STREAM}.",
+    ),
+    Channel(
+        name="observed",
+        address=subjects.OBSERVED,
+        kind="publish",
+        publishers=(HUB,),
+        subscribers=(HUB,),
+        payload=Observed,
+        description="Tells every replica of the hub who was seen to discover whom by one of them; between hubs alone.",
     ),
 )
 """Every subject of the contract, in the order in which a service meets them."""

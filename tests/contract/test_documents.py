@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from hub.core import graph_answers, observations
 from hub.errors import BY_CODE, DeadlineExceeded, NoInstance
 from hub.store import streams
 from hub.wire import fault, subjects
 from hub.wire.channels import CHANNELS, MESSAGES
+from hub.wire.graph import SERVICE_HEADER
 from tests.contract.golden import ROOT
 
 SUBJECTS = ROOT / "subjects" / "README.md"
@@ -67,6 +69,17 @@ def test_how_long_events_are_kept_is_told() -> None:
     assert streams.EVENTS.max_age == 7 * 86_400
     assert streams.EVENTS.max_bytes == 256 * 1024**2
     assert "for a week, at most 256 MiB" in SUBJECTS.read_text(encoding="utf-8")
+
+
+def test_the_bounds_of_the_graph_are_told() -> None:
+    text = " ".join(SUBJECTS.read_text(encoding="utf-8").split())
+    for said in (
+        f"within the last {observations.MEMORY / 60:g} minutes",
+        f"At most {observations.PER_SOURCE} edges of one source are remembered, and {observations.MAX_EDGES:,} in all",
+        f"a page of at most {graph_answers.MAX_SERVICES:,} services",
+        f"names in the header `{SERVICE_HEADER}`",
+    ):
+        assert said in text, said
 
 
 def test_the_list_of_schemas_is_complete() -> None:

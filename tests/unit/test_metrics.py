@@ -37,7 +37,9 @@ def test_the_catalogue_is_what_is_scraped() -> None:
 def test_the_labels_of_the_catalogue_are_those_that_are_scraped() -> None:
     metrics = Metrics()
     metrics.requests("hub.discover").observe("ok", 0.001)
-    metrics.sources = Sources(instances=lambda: {"passing": 1}, resyncs=lambda: {"scheduled": 1})
+    metrics.sources = Sources(
+        instances=lambda: {"passing": 1}, resyncs=lambda: {"scheduled": 1}, graph_edges=lambda: {"declared": 1}
+    )
     for name, family in scraped(metrics).items():
         [labels] = {each.labels for each in CATALOGUE if each.name == name}
         assert all(set(sample.labels) - {"le"} == set(labels) for sample in family.samples), name
