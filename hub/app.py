@@ -22,6 +22,7 @@ from hub.core.registry import Registry
 from hub.embedded.binary import OLDEST
 from hub.errors import StartupError, Unavailable
 from hub.handlers.admin import Admin
+from hub.handlers.adoption import Adoption
 from hub.handlers.changes import Changes
 from hub.handlers.clock import Clock
 from hub.handlers.connections import Connections
@@ -236,6 +237,19 @@ class Hub:
             self.registry, bucket, desired, self._events, self._clock, max_bytes=answers.budget
         ).subjects.items():
             await self._answer(subject, respond)
+        if settings.micro.adopt:
+            adoption = Adoption(
+                self._client,
+                requester,
+                self.registry,
+                registration,
+                self._clock,
+                self.metrics,
+                self._lease,
+                nats_url=self._urls[0],
+                interval=settings.micro.interval,
+            )
+            self._loops.run("adoption", adoption.run())
         self.metrics.sources = self._sources()
         await self._answer_for_itself(max_bytes)
         await self._client.flush()
@@ -259,6 +273,7 @@ class Hub:
             instances=lambda: Counter(entry.instance.status for entry in self.registry.catalog.entries.values()),
             services=lambda: self.registered_services,
             graph_edges=lambda: self._graph.counts(self._clock.now()),
+            adopted=lambda: sum(e.record.source == "micro" for e in self.registry.catalog.entries.values()),
             in_flight=lambda: len(self._in_flight) + len(self._waiting),
             leading=lambda: self._lease.held,
             resyncs=lambda: self._watch.rereads,

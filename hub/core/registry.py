@@ -121,8 +121,11 @@ class Registry:
     def admit(self, request: Register, now: float, wall: Wall, source: Source = "registration") -> Admission:
         """What to store for a registration. It counts as a beat of an instance already known.
 
+        What a service says itself goes before what was found out about it: an instance that was found becomes its own
+        when it registers, and does not keep its id from another service that does; never the other way.
+
         Raises:
-            Conflict: the instance id belongs to another service.
+            Conflict: the instance id belongs to another service, or to one that has registered itself.
             Unsupported: it asks for a check that this hub cannot make.
         """
         checks = declared(request)
@@ -131,7 +134,7 @@ class Registry:
                 field = f"checks[{number}]" if request.checks else "liveness"
                 raise Unsupported(f"{field}: expected a check that can be made here, but {why}", field=field)
         instance_id = request.instance_id or self._identify(request)
-        others = [name for name in self.catalog.owners(instance_id) if name != request.name]
+        others = self.claimants(request.name, instance_id, also_found=source != "registration")
         if others:
             raise Conflict(
                 f"instance_id: expected one of this service's own, {instance_id!r} belongs to {others[0]!r}",
@@ -142,11 +145,20 @@ class Registry:
         if known is None:
             record = self._record(request, instance_id, wall(), checks, source)
             return Admission(key, record, 0, changed=True, is_new=True)
+        if source != "registration" and known.record.source == "registration":
+            raise Conflict(f"instance_id: {key!r} has registered itself", field="instance_id")
         verdict = self.liveness.registered(key, now)
         if verdict is not None:
             self._rule(verdict, wall())
         record = self._updated(request, known, checks, source)
         return Admission(key, record, known.revision, changed=record != known.record, is_new=False)
+
+    def claimants(self, service: str, instance_id: str, *, also_found: bool = False) -> list[str]:
+        """The other services that have registered an instance of this id, or have one that was found."""
+        others = [name for name in self.catalog.owners(instance_id) if name != service]
+        if not also_found:
+            others = [name for name in others if self.locate(name, instance_id).record.source == "registration"]
+        return others
 
     def begin_writing(self, record: Record, value: bytes) -> None:
         """An admitted record is being stored, as `value`."""
@@ -179,14 +191,14 @@ class Registry:
         self.liveness.failing(key, fails(entry.checks.values()), now)
         return True
 
-    def locate(self, service: str, instance_id: str) -> Entry:
-        """The instance of a service.
+    def locate(self, service: str, instance_id: str, source: Source | None = None) -> Entry:
+        """The instance of a service; one that came here by `source`, where that is given.
 
         Raises:
             NotFound: the service has no such instance.
         """
         entry = self.catalog.entries.get(instance_key(service, instance_id))
-        if entry is None:
+        if entry is None or source not in (None, entry.record.source):
             raise NotFound(f"instance_id: {service!r} has no instance {instance_id!r}", field="instance_id")
         return entry
 

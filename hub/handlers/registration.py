@@ -17,6 +17,7 @@ from hub.store.ports import Bucket, RevisionConflict
 from hub.wire import subjects
 from hub.wire.codec import Decoder, encode
 from hub.wire.discovery import Discover, Discovered
+from hub.wire.names import Source
 from hub.wire.record import Record
 from hub.wire.registration import BEATS_PER_TTL, Deregister, Deregistered, Register, Registered
 
@@ -60,11 +61,24 @@ class Registration:
         return self._deregister(self._decode_deregister(payload))
 
     async def _register(self, request: Register) -> bytes:
+        return self._registered(request, *await self.store(request))
+
+    async def _deregister(self, request: Deregister) -> bytes:
+        return encode(Deregistered(revision=await self.remove(request)))
+
+    async def store(self, request: Register, source: Source = "registration") -> tuple[Record, int]:
+        """Put an instance into the registry, or update it. Returns it as it is stored, and the revision of that.
+
+        Raises:
+            Conflict: the instance id belongs to another.
+            PayloadTooLarge: no reply could show it.
+            Unavailable, DeadlineExceeded: the store cannot be written.
+        """
         marker = 0
         for _ in range(_ATTEMPTS):
-            admission = self._registry.admit(request, self._clock.now(), self._clock.wall)
+            admission = self._registry.admit(request, self._clock.now(), self._clock.wall, source)
             if not admission.changed and await self._is_stored(admission):
-                return self._registered(request, admission.record, admission.expected)
+                return admission.record, admission.expected
             value = encode(admission.record)
             self._check_size(value)
             self._registry.begin_writing(admission.record, value)
@@ -79,14 +93,20 @@ class Registration:
             self._registry.admitted(admission.record, revision, self._clock.now())
             if admission.is_new:
                 self._events.append(happened("service.registered", admission.record, revision, self._clock.wall()))
-            return self._registered(request, admission.record, revision)
+            return admission.record, revision
         raise Unavailable(f"{request.name}: others keep writing this instance; try again")
 
-    async def _deregister(self, request: Deregister) -> bytes:
+    async def remove(self, request: Deregister, source: Source | None = None) -> int:
+        """Take an instance out of the registry; one of that `source` alone, where it is given. Returns the revision.
+
+        Raises:
+            NotFound: the service has no such instance.
+            Unavailable, DeadlineExceeded: the store cannot be written.
+        """
         key = subjects.instance_key(request.name, request.instance_id)
         for _ in range(_ATTEMPTS):
             try:
-                entry = self._registry.locate(request.name, request.instance_id)
+                entry = self._registry.locate(request.name, request.instance_id, source)
             except NotFound:
                 if (await self._refresh(key)).record is None:  # it may have come through another replica just now
                     raise
@@ -101,7 +121,7 @@ class Registration:
             self._events.append(
                 happened("service.deregistered", entry.record, revision, self._clock.wall(), reason=reason)
             )
-            return encode(Deregistered(revision=revision))
+            return revision
         raise Unavailable(f"{key}: others keep writing this instance; try again")
 
     async def _refresh(self, key: str) -> Stored:

@@ -65,6 +65,13 @@ class Registry(_Section, frozen=True, kw_only=True):
     protect_threshold: Annotated[float, Meta(ge=0, le=1)] = 0.0
 
 
+class Micro(_Section, frozen=True, kw_only=True):
+    """The services that speak only the micro protocol of NATS."""
+
+    adopt: bool = True
+    interval: Annotated[float, Meta(ge=0.2, le=3600)] = 5.0
+
+
 class Leader(_Section, frozen=True, kw_only=True):
     """The lease of the one hub that writes expiries down."""
 
@@ -104,6 +111,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     http: Http = Http()
     log: Log = Log()
     registry: Registry = Registry()
+    micro: Micro = Micro()
     leader: Leader = Leader()
     limits: Limits = Limits()
     platform: Platform = Platform()

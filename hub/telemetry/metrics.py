@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
@@ -47,6 +48,13 @@ CATALOGUE: Final = (
     ),
     Described("hub_expiries_total", "counter", "Instances that became critical by silence, as this replica saw it."),
     Described("hub_removals_total", "counter", "Instances that this replica removed after long silence."),
+    Described("hub_adopted_instances", "gauge", "Registered instances that were found by the micro protocol of NATS."),
+    Described(
+        "hub_adoption_skipped_total",
+        "counter",
+        "Answers to the micro protocol by which nobody was taken into the registry, by reason.",
+        ("reason",),
+    ),
     Described("hub_store_resyncs_total", "counter", "Full re-reads of a store, by reason.", ("reason",)),
     Described("hub_events_dropped_total", "counter", "Events that were not written to the event stream."),
     Described("hub_leader", "gauge", "1 while this replica writes down expiries for all, else 0."),
@@ -73,6 +81,7 @@ class Sources:
         instances: Registered instances by status.
         services: How many services have instances.
         graph_edges: Edges of the graph of services by kind.
+        adopted: How many instances were found by the micro protocol.
         in_flight: How many requests wait right now.
         leading: Whether this replica leads.
         resyncs: Full re-reads of stores so far, by reason.
@@ -83,6 +92,7 @@ class Sources:
     instances: Callable[[], Mapping[str, int]] = dict
     services: Callable[[], int] = int
     graph_edges: Callable[[], Mapping[str, int]] = dict
+    adopted: Callable[[], int] = int
     in_flight: Callable[[], int] = int
     leading: Callable[[], bool] = bool
     resyncs: Callable[[], Mapping[str, int]] = dict
@@ -102,12 +112,14 @@ class Metrics:
         unknown_heartbeats: Heartbeats of instances that were asked to register.
         expiries: Instances that became critical by silence.
         removals: Instances removed after long silence.
+        adoption_skips: Answers to the micro protocol by which nobody was taken in, by reason.
         event_loop_lag: Seconds that the event loop was late at its last tick.
         registry: The Prometheus registry.
     """
 
     __slots__ = (
         "_meters",
+        "adoption_skips",
         "bad_heartbeats",
         "event_loop_lag",
         "expiries",
@@ -127,6 +139,7 @@ class Metrics:
         self.unknown_heartbeats = 0
         self.expiries = 0
         self.removals = 0
+        self.adoption_skips: Counter[str] = Counter()
         self.event_loop_lag = 0.0
         self._meters: dict[str, RequestMeter] = {}
         self.registry = CollectorRegistry()
@@ -170,6 +183,8 @@ class _Families(Collector):
         yield _counter("hub_unknown_heartbeats_total", metrics.unknown_heartbeats)
         yield _counter("hub_expiries_total", metrics.expiries)
         yield _counter("hub_removals_total", metrics.removals)
+        yield _gauge("hub_adopted_instances", sources.adopted())
+        yield _labelled(CounterMetricFamily, "hub_adoption_skipped_total", metrics.adoption_skips)
         yield _labelled(CounterMetricFamily, "hub_store_resyncs_total", sources.resyncs())
         yield _counter("hub_events_dropped_total", sources.events_dropped())
         yield _gauge("hub_leader", sources.leading())

@@ -1,15 +1,16 @@
-"""The hub as a NATS micro service: what `$SRV.PING`, `$SRV.INFO` and `$SRV.STATS` are answered with, by ADR-32 of NATS.
+"""The micro protocol of NATS (ADR-32): what the hub answers to it, and what it reads of the answers of other services.
 
-The contract of these messages is NATS's own, and not versioned with ours: tools read them that know nothing of the hub.
+The contract of these messages is NATS's own, and not versioned with ours: tools read and write them that know nothing
+of the hub.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
+from typing import Annotated, Final
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from hub.wire.channels import Channel, message_name
 
@@ -78,6 +79,38 @@ class Stats(Identity, frozen=True, kw_only=True, tag_field="type", tag="io.nats.
 
     started: datetime
     endpoints: tuple[EndpointStats, ...]
+
+
+MicroName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+\Z", max_length=128)]
+Metadata = Annotated[dict[str, str], Meta(max_length=256)]
+
+
+class PingAnswer(Struct, frozen=True, kw_only=True, tag_field="type", tag="io.nats.micro.v1.ping_response"):
+    """Who some service says that it is. Everything that the protocol lets be absent may be."""
+
+    name: MicroName
+    id: Annotated[str, Meta(min_length=1, max_length=128)]
+    version: Annotated[str, Meta(max_length=64)] = ""
+    metadata: Metadata | None = None
+
+
+class EndpointAnswer(Struct, frozen=True, kw_only=True):
+    """One subject that some service answers on."""
+
+    name: MicroName
+    subject: Annotated[str, Meta(min_length=1, max_length=512)]
+    queue_group: Annotated[str, Meta(max_length=512)] = ""
+
+
+class InfoAnswer(Struct, frozen=True, kw_only=True, tag_field="type", tag="io.nats.micro.v1.info_response"):
+    """What some service says that it does, and where."""
+
+    name: MicroName
+    id: Annotated[str, Meta(min_length=1, max_length=128)]
+    version: Annotated[str, Meta(max_length=64)] = ""
+    metadata: Metadata | None = None
+    description: str | None = None
+    endpoints: Annotated[tuple[EndpointAnswer, ...], Meta(max_length=4096)] | None = None
 
 
 def endpoint_info(channel: Channel) -> EndpointInfo:

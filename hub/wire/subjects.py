@@ -28,6 +28,8 @@ HEALTH_PREFIX: Final = "hub.health."
 REGISTRY_DELTA_PREFIX: Final = "hub.delta.registry."
 EVENTS_PREFIX: Final = "hub.events."
 MICRO_PREFIX: Final = "$SRV."
+MICRO_ANSWERS: Final = "_INBOX.central-hub.micro"
+"""Where services answer the hub's `$SRV.PING`: an inbox that all replicas share, so that each hears who is alive."""
 
 REGISTRY_BUCKET: Final = "hub-registry"
 DESIRED_BUCKET: Final = "hub-desired"

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, get_args
 
 import pytest
 
+from hub.core.adoption import Skip
 from hub.errors import BY_CODE, DeadlineExceeded
 from hub.store import watcher
 from hub.telemetry.meter import OK
@@ -165,6 +166,11 @@ def test_the_dashboard_asks_whatever_prometheus_it_is_given() -> None:
 def test_the_alerts_are_those_of_the_readme() -> None:
     listed = rows(DEPLOY, "| alert | severity | after | when |")
     assert listed == [(f"`{rule.name}`", rule.severity, rule.after, rule.summary) for rule in rules()]
+
+
+def test_every_reason_for_which_a_service_is_not_taken_in_is_explained() -> None:
+    listed = rows(DEPLOY, "| reason | means |")
+    assert [reason for reason, _ in listed] == [f"`{reason}`" for reason in get_args(Skip)]
 
 
 def test_every_alert_is_tested_firing_and_silent() -> None:

@@ -40,6 +40,7 @@ def test_the_labels_of_the_catalogue_are_those_that_are_scraped() -> None:
     metrics.sources = Sources(
         instances=lambda: {"passing": 1}, resyncs=lambda: {"scheduled": 1}, graph_edges=lambda: {"declared": 1}
     )
+    metrics.adoption_skips["name"] += 1
     for name, family in scraped(metrics).items():
         [labels] = {each.labels for each in CATALOGUE if each.name == name}
         assert all(set(sample.labels) - {"le"} == set(labels) for sample in family.samples), name
@@ -95,12 +96,14 @@ def test_a_duration_falls_into_the_first_bucket_that_holds_it_and_all_above(seco
 def test_what_is_added_up_is_scraped() -> None:
     metrics = Metrics()
     metrics.heartbeats, metrics.bad_heartbeats, metrics.unknown_heartbeats = 5, 2, 1
+    metrics.adoption_skips["conflict"] = 7
     metrics.expiries, metrics.removals, metrics.event_loop_lag = 4, 3, 0.25
     assert sample(metrics, "hub_heartbeats_total") == 5
     assert sample(metrics, "hub_bad_heartbeats_total") == 2
     assert sample(metrics, "hub_unknown_heartbeats_total") == 1
     assert sample(metrics, "hub_expiries_total") == 4
     assert sample(metrics, "hub_removals_total") == 3
+    assert sample(metrics, "hub_adoption_skipped_total", reason="conflict") == 7
     assert sample(metrics, "hub_event_loop_lag_seconds") == 0.25
     assert sample(metrics, "hub_build_info", version=__version__) == 1
 
@@ -111,6 +114,7 @@ def test_what_is_there_to_be_seen_is_looked_at_when_scraped() -> None:
     metrics.sources = Sources(
         instances=lambda: instances,
         services=lambda: 1,
+        adopted=lambda: 4,
         in_flight=lambda: 9,
         leading=lambda: True,
         resyncs=lambda: {"disconnected": 3},
@@ -121,6 +125,7 @@ def test_what_is_there_to_be_seen_is_looked_at_when_scraped() -> None:
     assert sample(metrics, "hub_instances", status="passing") == 2
     assert sample(metrics, "hub_instances", status="critical") == 1
     assert sample(metrics, "hub_services") == 1
+    assert sample(metrics, "hub_adopted_instances") == 4
     assert sample(metrics, "hub_in_flight_requests") == 9
     assert sample(metrics, "hub_leader") == 1
     assert sample(metrics, "hub_doubt") == 1

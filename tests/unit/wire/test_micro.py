@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from hub.wire import micro, subjects
 from hub.wire.channels import CHANNELS, Channel
 from hub.wire.codec import encode
+from tests.micro_schemas import MICRO_V1
 
 _DISCOVER = next(channel for channel in CHANNELS if channel.name == "discover")
 _METRICS = next(channel for channel in CHANNELS if channel.name == "metrics")
@@ -53,6 +55,34 @@ def test_no_error_is_told_as_an_empty_text_and_the_start_in_utc() -> None:
     assert told["started"] == "2026-01-31T09:02:11Z"
     assert told["endpoints"][0]["last_error"] == ""
     assert told["endpoints"][0]["data"] == {"outcomes": {"ok": 1}}
+
+
+@pytest.mark.parametrize(
+    ("verb", "change"),
+    [
+        ("PING", {"type": "io.nats.micro.v1.pong"}),
+        ("PING", {"name": "central.hub"}),
+        ("PING", {"id": ""}),
+        ("PING", {"version": "3.0"}),
+        ("PING", {"metadata": {"contract": 1}}),
+        ("INFO", {"description": None}),
+        ("INFO", {"endpoints": [{"name": "a b", "subject": "x"}]}),
+        ("INFO", {"endpoints": [{"name": "a"}]}),
+        ("STATS", {"started": "yesterday"}),
+        ("STATS", {"endpoints": None}),
+    ],
+)
+def test_the_published_schemas_refuse_what_is_not_the_protocol(verb: str, change: dict[str, Any]) -> None:
+    who: dict[str, Any] = {"id": "hub-1", "version": "3.0.0", "metadata": {"contract": "v1"}}
+    figures = micro.endpoint_stats(_DISCOVER, outcomes={"ok": 1}, errors=0, last_error="", seconds=0.1)
+    messages = {
+        "PING": micro.Ping(**who),
+        "INFO": micro.Info(**who, endpoints=(micro.endpoint_info(_DISCOVER), micro.endpoint_info(_METRICS))),
+        "STATS": micro.Stats(**who, started=datetime.now(UTC), endpoints=(figures,)),
+    }
+    told = json.loads(encode(messages[verb]))
+    MICRO_V1[verb].validate(told)
+    assert not MICRO_V1[verb].is_valid({**told, **change})
 
 
 def test_one_instance_is_asked_on_three_subjects() -> None:
