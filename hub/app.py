@@ -28,6 +28,7 @@ from hub.handlers.clock import Clock
 from hub.handlers.connections import Connections
 from hub.handlers.discovery import Discovery
 from hub.handlers.endpoint import Endpoint, OnHeaders, Respond
+from hub.handlers.following import Following
 from hub.handlers.graph import Graphs
 from hub.handlers.health import HealthAnswers, HealthReporter
 from hub.handlers.hearing import Hearing
@@ -46,6 +47,7 @@ from hub.store.events import EventLog
 from hub.store.jetstream import JetStreamBucket
 from hub.store.lease import LeaderLease
 from hub.telemetry.metrics import Metrics, Sources
+from hub.telemetry.request import with_trace
 from hub.transport.connection import Credentials, Notices, close, connect, describe, without_password
 from hub.transport.requests import Requester
 from hub.wire import subjects
@@ -175,6 +177,8 @@ class Hub:
 
     async def _start(self) -> None:
         settings = self._settings
+        self._following = Following.of(settings, self.hub_id)
+        self._stack.push_async_callback(self._following.aclose, settings.drain_timeout)
         self._client = await self._connect()
         requester = await self._stack.enter_async_context(Requester(self._client))
         specs = await streams.ensure_all(requester, servers=len(self._client.servers), replicas=settings.nats.replicas)
@@ -187,7 +191,7 @@ class Hub:
             removal_share=settings.registry.removal_share,
             protect_threshold=settings.registry.protect_threshold,
         )
-        answers = Answers(self.registry.catalog, max_bytes=max_bytes, random=Random())
+        self._answers = answers = Answers(self.registry.catalog, max_bytes=max_bytes, random=Random())
         observations = Observations()
         self._graph = GraphAnswers(self.registry.catalog, observations, max_bytes=max_bytes)
         discovery = Discovery(answers, self._changes)
@@ -196,7 +200,9 @@ class Hub:
         bucket = JetStreamBucket(self._client, requester, specs.registry)
         desired = JetStreamBucket(self._client, requester, specs.desired)
         leader = JetStreamBucket(self._client, requester, specs.leader)
-        self._events = await self._stack.enter_async_context(EventLog(self._client, requester, specs.events))
+        self._events = await self._stack.enter_async_context(
+            EventLog(self._client, requester, specs.events, stamp=with_trace)
+        )
         self._lease = LeaderLease(leader, self.hub_id, self._lease_ttl(), on_gained=self._on_gained)
         self._sweep = Sweep(
             self._client, self.registry, answers, bucket, self._events, self._clock, self.metrics, self._lease
@@ -226,7 +232,8 @@ class Hub:
         self._loops.run("health-changes", self._health.tell_changes())
         self._loops.run("health-rounds", self._health.tell_rounds())
         self._loops.run("observed", observing.tell())
-        registration = Registration(self.registry, answers, bucket, self._events, self._clock)
+        traced, wanted = self._following.traced(bucket, "registry"), self._following.traced(desired, "desired")
+        registration = Registration(self.registry, answers, traced, self._events, self._clock, self.metrics)
         await self._answer(subjects.REGISTER, registration.register)
         await self._answer(subjects.DEREGISTER, registration.deregister)
         await self._answer(subjects.DISCOVER, discovery.discover, self._waiting, observing.asked)
@@ -234,7 +241,7 @@ class Hub:
         await self._answer(subjects.HEALTH, HealthAnswers(self.registry, budget=answers.budget).get)
         await self._answer(subjects.GRAPH, Graphs(self._graph, self._clock).graph)
         for subject, respond in Admin(
-            self.registry, bucket, desired, self._events, self._clock, max_bytes=answers.budget
+            self.registry, bucket, wanted, self._events, self._clock, max_bytes=answers.budget
         ).subjects.items():
             await self._answer(subject, respond)
         if settings.micro.adopt:
@@ -279,6 +286,10 @@ class Hub:
             resyncs=lambda: self._watch.rereads,
             events_dropped=lambda: self._events.dropped,
             doubting=lambda: self.registry.liveness.doubt is not None,
+            discoveries=lambda: {"hit": self._answers.hits, "miss": self._answers.misses},
+            discover_waiters=lambda: len(self._changes),
+            cached_answers=lambda: self._answers.kept,
+            connections=lambda: self.registry.liveness.connected_names,
         )
 
     # --- NATS
@@ -365,6 +376,8 @@ class Hub:
             in_flight=self._in_flight if in_flight is None else in_flight,
             meter=self.metrics.requests(subject),
             on_headers=on_headers,
+            following=self._following,
+            patient=in_flight is self._waiting,
         )
         await endpoint.start()
         self._endpoints.append(endpoint)
@@ -373,7 +386,10 @@ class Hub:
         """Answer what each replica is asked about itself, as no other can."""
         text = MetricsText(self.metrics, hub_id=self.hub_id, max_bytes=max_bytes)
         micro = Micro(self.hub_id, self._clock.wall(), self.metrics)
-        for endpoint in (text.endpoint(self._client, self._in_flight), *micro.endpoints(self._client, self._in_flight)):
+        for endpoint in (
+            text.endpoint(self._client, self._in_flight, self._following),
+            *micro.endpoints(self._client, self._in_flight),
+        ):
             await endpoint.start()
             self._endpoints.append(endpoint)
 

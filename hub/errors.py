@@ -14,6 +14,7 @@ class HubError(Exception):
         retryable: Whether the same request may succeed later without being changed.
         message: One sentence: what was wrong, where, what was expected.
         field: Path of the offending field in the request (`checks[0].interval`), or None.
+        request_id: The id of the request that failed, by which the hub's log can be searched; empty where it has none.
     """
 
     code: ClassVar[str] = "internal"
@@ -24,6 +25,7 @@ class HubError(Exception):
         super().__init__(message)
         self.message = message
         self.field = field
+        self.request_id = ""
 
 
 class InternalError(HubError):

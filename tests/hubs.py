@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from hub.settings.schema import PLATFORM_NAMES
+
 START_TIMEOUT = 60.0
 _READY = re.compile(r"ready: NATS (?P<nats>\S+), HTTP (?P<http>http://\S+?)(?:[,\s]|$)")
 
@@ -23,8 +25,11 @@ def hub_command() -> str:
 
 def environment(**changes: str) -> dict[str, str]:
     """This environment without whatever would configure a hub, and with `changes`."""
-    platform = ("NATS_URL", "DATABASE_URL", "CACHE_URL", "KAFKA_BROKERS", "NODE_ENV", "LOG_LEVEL")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("HUB_") and name not in platform}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("HUB_", "OTEL_")) and name not in PLATFORM_NAMES
+    }
     return {**kept, "PYTHONUNBUFFERED": "1", **changes}
 
 

@@ -49,7 +49,9 @@ def tell(error: HubError, *, as_json: bool) -> None:
         body, _ = fault.encode(error)
         click.echo(body.decode(), err=True)
     else:
-        click.echo(f"hub: {output.printable(' '.join(error.message.split()))}", err=True)
+        sent = error.request_id and not isinstance(error, NobodyAnswers)  # an id that no hub has seen helps nobody
+        request = f" (request {output.printable(error.request_id)})" if sent else ""
+        click.echo(f"hub: {output.printable(' '.join(error.message.split()))}{request}", err=True)
 
 
 def want_json(ctx: click.Context, wanted: bool) -> None:

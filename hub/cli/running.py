@@ -82,7 +82,9 @@ async def _serve(
     settings: Settings, stack: AsyncExitStack, *, embedded: bool, say: Callable[[str], None], began: float
 ) -> None:
     """Start everything, say so, and return only by failing."""
-    metrics = Metrics()
+    metrics = Metrics(performance=settings.platform.performance_metrics)
+    if metrics.performance:
+        stack.enter_context(metrics.pauses)
     server: EmbeddedServer | None = None
     if embedded:
         server = await stack.enter_async_context(EmbeddedServer(settings))

@@ -10,12 +10,14 @@ from typing import Any, TypeVar
 
 import msgspec
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from hub.cli.failure import AnsweredTooLate, LoginRefused, NobodyAnswers
 from hub.errors import DeadlineExceeded, HubError, Unavailable
 from hub.transport.connection import ErrorNotice, Notice, Notices, close, connect, describe, without_password
 from hub.transport.requests import Requester
 from hub.wire.codec import encode
+from hub.wire.correlation import REQUEST_ID_HEADER, new_request_id
 from hub.wire.fault import raise_for
 
 CLIENT_NAME = "hub-cli"
@@ -66,25 +68,34 @@ class Session:
             AnsweredTooLate: no answer came in time.
             LoginRefused: NATS forbids this user to ask.
             HubError: what the hub's error reply says.
+
+            Each carries the id under which the request went out.
         """
+        request_id = new_request_id()
         try:
-            reply = await self._requester.request(subject, encode(question), timeout=self._timeout + patience)
+            reply = await self._send(subject, encode(question), request_id, patience)
+            raise_for(reply.data, reply.headers)
+            return _decoded(subject, reply.data, kind)
+        except HubError as error:
+            error.request_id = error.request_id or request_id
+            raise
+
+    async def _send(self, subject: str, payload: bytes, request_id: str, patience: float) -> Msg:
+        headers = {REQUEST_ID_HEADER: request_id}
+        timeout = self._timeout + patience
+        try:
+            return await self._requester.request(subject, payload, headers=headers, timeout=timeout)
         except DeadlineExceeded:
             if self._trouble.forbidden:
                 raise LoginRefused(f"{subject}: {self._trouble.forbidden}") from None
             raise AnsweredTooLate(
-                f"no hub answers on {self.where}: {subject} was not answered within {self._timeout + patience:g} s. "
+                f"no hub answers on {self.where}: {subject} was not answered within {timeout:g} s. "
                 "Look at the hub's log, or give it longer with --timeout"
             ) from None
         except Unavailable:
             raise NobodyAnswers(
                 f"no hub answers on {self.where}: NATS is there, but nobody listens on {subject}. {_NEXT_STEP}"
             ) from None
-        raise_for(reply.data, reply.headers)
-        try:
-            return msgspec.json.decode(reply.data, type=kind)
-        except msgspec.MsgspecError as error:
-            raise HubError(f"{subject}: the answer is not what this version of the command expects ({error})") from None
 
 
 @contextlib.asynccontextmanager
@@ -160,6 +171,13 @@ class _Trouble:
             )
         cause = _words(self._failures[-1]) if self._failures else "no answer in time"
         return NobodyAnswers(f"no hub answers on {where}: no NATS server is there ({cause}). {_NEXT_STEP}")
+
+
+def _decoded(subject: str, payload: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(payload, type=kind)
+    except msgspec.MsgspecError as error:
+        raise HubError(f"{subject}: the answer is not what this version of the command expects ({error})") from None
 
 
 def _words(error: Exception) -> str:

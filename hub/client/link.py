@@ -17,11 +17,13 @@ from nats.aio.subscription import Subscription
 
 from hub.client.retry import backoff, persist
 from hub.client.tasks import Tasks
+from hub.client.tracing import request_headers
 from hub.errors import HubError, Unavailable
 from hub.transport.connection import Notices, close, connect, describe
 from hub.transport.requests import Requester
 from hub.wire import fault
 from hub.wire.codec import encode
+from hub.wire.correlation import REQUEST_ID_HEADER
 
 log = logging.getLogger("hub.client")
 
@@ -117,13 +119,15 @@ class Link:
         return await persist(attempt, within=within)
 
     async def ask_once(self, subject: str, message: Struct, reply: type[T], *, timeout: float) -> T:
-        """Ask the hub. Raises as `ask` does."""
-        answer = await self.requester.request(subject, encode(message), timeout=timeout)
-        fault.raise_for(answer.data, answer.headers)
+        """Ask the hub. Raises as `ask` does; the error carries the id of the request."""
+        headers = request_headers()
         try:
-            return msgspec.json.decode(answer.data, type=reply)
-        except msgspec.MsgspecError as error:
-            raise HubError(f"{subject}: the hub's answer was not understood ({error})") from None
+            answer = await self.requester.request(subject, encode(message), headers=headers, timeout=timeout)
+            fault.raise_for(answer.data, answer.headers)
+            return _decoded(subject, answer.data, reply)
+        except HubError as error:
+            error.request_id = error.request_id or headers[REQUEST_ID_HEADER]
+            raise
 
     @property
     def requester(self) -> Requester:
@@ -221,3 +225,10 @@ class Link:
     def _last_error(self) -> str:
         error = self._client.last_error if self._client is not None else None
         return describe(error) if error is not None else "no reason given"
+
+
+def _decoded(subject: str, payload: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(payload, type=kind)
+    except msgspec.MsgspecError as error:
+        raise HubError(f"{subject}: the hub's answer was not understood ({error})") from None

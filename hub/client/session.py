@@ -58,7 +58,9 @@ class Session:
             return await self.registration.start(within=within)
         except (Unavailable, DeadlineExceeded) as error:
             where = ", ".join(without_password(url) for url in self._urls)
-            raise Unavailable(f"no hub answered at {where} within {within:.0f} s ({error.message})") from None
+            absent = Unavailable(f"no hub answered at {where} within {within:.0f} s ({error.message})")
+            absent.request_id = error.request_id
+            raise absent from None
 
     def warm(self, services: Sequence[str], timeout: float) -> None:
         """Look services up in the background, so that they are at hand when they are asked for."""

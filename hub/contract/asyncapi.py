@@ -7,6 +7,7 @@ from typing import Any, Final
 from hub.contract.schemas import DIALECT, portable_pattern
 from hub.wire import fault
 from hub.wire.channels import CHANNELS, CONTRACT_VERSION, HUB, MESSAGES, PARAMETERS, Channel, message_name
+from hub.wire.correlation import REQUEST_ID_HEADER
 from hub.wire.fault import ErrorReply
 from hub.wire.metrics import CONTENT_TYPE_HEADER, HUB_ID_HEADER
 from hub.wire.record import Record
@@ -39,6 +40,7 @@ _TEXT_HEADERS: Final = {
 _ERROR_HEADERS: Final = {
     fault.CODE_HEADER: "HTTP-like number of the error.",
     fault.TEXT_HEADER: "The error's message on one line.",
+    REQUEST_ID_HEADER: "By which id the hub's log knows the request: the caller's, or one of the hub's.",
 }
 
 

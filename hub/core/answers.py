@@ -32,6 +32,10 @@ class Answers:
         catalog: Where the answers come from.
         max_bytes: The largest reply that the NATS server carries; longer lists are cut and carry `next`.
         random: The source of chance for the strategies.
+
+    Attributes:
+        hits: Discoveries for which the answer, or what to choose from, was at hand.
+        misses: Discoveries for which it was not.
     """
 
     def __init__(self, catalog: Catalog, *, max_bytes: int, random: Random) -> None:
@@ -39,6 +43,8 @@ class Answers:
         self.budget = max_bytes - _ENVELOPE_BYTES
         """Bytes that a list in a reply may take."""
         self._random = random
+        self.hits = 0
+        self.misses = 0
         self._doubted: frozenset[str] = frozenset()
 
     def doubt(self, services: frozenset[str]) -> None:
@@ -52,6 +58,12 @@ class Answers:
         """Whether the answer would already be as new as the query asks for."""
         return self._revision(self._catalog.services.get(query.name)) >= query.min_revision
 
+    @property
+    def kept(self) -> tuple[int, int]:
+        """How many encoded answers are kept, and their bytes together. Looks at every service."""
+        services = self._catalog.services.values()
+        return sum(len(each.answers) for each in services), sum(each.answers_size for each in services)
+
     def discover(self, query: Discover) -> bytes:
         """The encoded `Discovered`.
 
@@ -60,6 +72,7 @@ class Answers:
         """
         service = self._catalog.services.get(query.name)
         if service is None:
+            self.misses += 1
             if not query.name:
                 return self._across(query)
             if query.version:
@@ -67,9 +80,11 @@ class Answers:
             return self._reply(query, None, [], False, None)
         cached = service.answers.get(query)
         if cached is not None:
+            self.hits += 1
             return cached
         if query.strategy != "all":
             return self._picked(query, service)
+        self.misses += 1
         selection = matching(service.sorted(), query)
         chosen = selection.chosen
         if query.after:
@@ -99,7 +114,10 @@ class Answers:
 
     def _picked(self, query: Discover, service: Service) -> bytes:
         selection = service.selections.get(query)
-        if selection is None:
+        if selection is not None:
+            self.hits += 1
+        else:
+            self.misses += 1
             if len(service.selections) >= MAX_CACHED_QUERIES:
                 service.selections.clear()
             selection = service.selections[query] = matching(service.sorted(), query)

@@ -155,6 +155,11 @@ class Liveness:
         pulse.failing, pulse.failing_since = fails, now
         self._schedule(pulse)
 
+    @property
+    def connected_names(self) -> int:
+        """How many names that could be instances' have connections, as far as NATS reports them."""
+        return self._mass.connected_names
+
     def connected(self, key: str, now: float) -> None:
         """NATS reports a new connection of that name; a reconnect may overlap the end of the one before.
 

@@ -24,6 +24,11 @@ class MassSilence:
 
     # --- what NATS reports
 
+    @property
+    def connected_names(self) -> int:
+        """How many names have connections."""
+        return len(self._connections)
+
     def connected(self, key: str) -> None:
         """One more connection of that name."""
         self._connections[key] = self._connections.get(key, 0) + 1

@@ -13,9 +13,11 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from hub.errors import HubError, InternalError, Overloaded
+from hub.handlers.following import Following
 from hub.handlers.inflight import InFlight
 from hub.handlers.sparing import Sparing
-from hub.telemetry.metrics import RequestMeter
+from hub.telemetry.meter import OK, RequestMeter
+from hub.telemetry.request import RequestContext
 from hub.transport.direct import DirectMessage, subscribe_direct
 from hub.wire import fault
 from hub.wire.subjects import QUEUE_GROUP
@@ -32,12 +34,18 @@ _FORBIDDEN_REPLIES = ("hub.", "$")
 """A reply is published with the hub's rights. A caller that names one of our subjects, or the server's, as its inbox
 would have the hub speak there in its place."""
 
+_NOBODY = Following()
+
 
 class Endpoint:
     """Answers the requests on one subject.
 
     What can be answered at once is answered as it is read; what cannot is put in flight, since nothing else is read
     meanwhile.
+
+    A request that brings headers is handled within their `RequestContext`, and so is all that takes waiting; the reply
+    says what the caller called it, and the reply to one that failed always has an id. What brings no headers and is
+    answered at once, as nearly every discovery, goes without.
 
     Args:
         client: Where to listen and to answer.
@@ -48,6 +56,8 @@ class Endpoint:
         queue: The queue group through which the replicas share the requests; empty where each of them answers all.
         headers: Headers of the replies, those to refused requests apart.
         on_headers: Told of requests with headers; None where these say nothing.
+        following: What is to be told of single requests.
+        patient: Whether callers may ask to wait: what was put in flight is then never called slow.
     """
 
     def __init__(
@@ -61,6 +71,8 @@ class Endpoint:
         queue: str = QUEUE_GROUP,
         headers: Mapping[str, str] | None = None,
         on_headers: OnHeaders | None = None,
+        following: Following = _NOBODY,
+        patient: bool = False,
     ) -> None:
         self._client = client
         self._subject = subject
@@ -70,6 +82,8 @@ class Endpoint:
         self._queue = queue
         self._headers = dict(headers) if headers else None
         self._on_headers = on_headers
+        self._following = following
+        self._patient = patient
         self._sparing = Sparing()
         self._subscription: Subscription | None = None
 
@@ -85,51 +99,99 @@ class Endpoint:
 
     async def _on_message(self, message: Msg) -> None:
         began = perf_counter()
+        headers = message.headers
+        request = self._enter(message, headers) if headers is not None or self._following.everything else None
         try:
             if self._on_headers is not None and (not isinstance(message, DirectMessage) or message.raw_headers):
                 self._on_headers(message.data, message.headers or {})
             answer = self._respond(message.data)
             if not isinstance(answer, bytes):
-                self._begin(message, answer, began)
+                self._begin(message, answer, request, began)
                 return
-        except HubError as error:
-            await self._refuse(message, error, began)
         except Exception as error:  # noqa: BLE001  # whatever a message brings about, the next one is served
-            await self._refuse(message, self._fault(error), began)
+            await self._refuse(message, error, request, began)
         else:
-            await self._reply(message.reply, answer, self._headers)
-            self._meter.observe("ok", perf_counter() - began)
+            await self._reply(message.reply, answer, self._headers if request is None else self._headers_for(request))
+            seconds = perf_counter() - began
+            if request is None and seconds < self._following.slow:
+                self._meter.observe(OK, seconds)  # the short way: tens of thousands a second come here
+            else:
+                self._done(request, OK, 0, seconds, (len(message.data), len(answer)))
+        finally:
+            if request is not None:
+                request.leave()
 
-    def _begin(self, message: Msg, answer: Coroutine[Any, Any, bytes], began: float) -> None:
+    def _enter(self, message: Msg, headers: Mapping[str, str] | None) -> RequestContext:
+        request = RequestContext.from_headers(headers)
+        self._following.begin(request, self._subject, len(message.data))
+        request.enter()
+        return request
+
+    def _begin(
+        self, message: Msg, answer: Coroutine[Any, Any, bytes], request: RequestContext | None, began: float
+    ) -> None:
+        if request is None:
+            with RequestContext() as request:  # of which the task takes its own copy along
+                self._begin(message, answer, request, began)
+            return
         try:
-            self._in_flight.begin(self._finish(message, answer, began))
+            self._in_flight.begin(self._finish(message, answer, request, began))
         except Overloaded:
             answer.close()
             raise
 
-    async def _finish(self, message: Msg, answer: Coroutine[Any, Any, bytes], began: float) -> None:
+    async def _finish(
+        self, message: Msg, answer: Coroutine[Any, Any, bytes], request: RequestContext, began: float
+    ) -> None:
         try:
             reply = await answer
-        except HubError as error:
-            await self._refuse(message, error, began)
         except Exception as error:  # noqa: BLE001  # see above
-            await self._refuse(message, self._fault(error), began)
+            await self._refuse(message, error, request, began, waited=self._patient)
         else:
-            await self._reply(message.reply, reply, self._headers)
-            self._meter.observe("ok", perf_counter() - began)
+            await self._reply(message.reply, reply, self._headers_for(request))
+            sizes = len(message.data), len(reply)
+            self._done(request, OK, 0, perf_counter() - began, sizes, waited=self._patient)
 
-    def _fault(self, error: Exception) -> HubError:
-        log.error("request failed by a fault of the hub", subject=self._subject, exc_info=error)
-        return InternalError(f"{self._subject}: the hub failed; its log says why")
+    def _headers_for(self, request: RequestContext) -> dict[str, str] | None:
+        """The headers of a reply to a request that did not fail."""
+        if not (request.named or request.traced):
+            return self._headers
+        return {**(self._headers or {}), **request.reply_headers()}
 
-    async def _refuse(self, message: Msg, error: HubError, began: float) -> None:
+    async def _refuse(
+        self, message: Msg, cause: Exception, request: RequestContext | None, began: float, *, waited: bool = False
+    ) -> None:
+        if request is None:
+            with RequestContext() as request:
+                await self._refuse(message, cause, request, began)
+            return
+        error = cause if isinstance(cause, HubError) else self._fault(cause, request)
         body, headers = fault.encode(error)
-        await self._reply(message.reply, body, headers)
-        self._meter.observe(error.code, perf_counter() - began)
+        await self._reply(message.reply, body, {**headers, **request.reply_headers(failed=True)})
+        sizes = len(message.data), len(body)
+        self._done(request, error.code, error.status, perf_counter() - began, sizes, waited=waited)
         if not message.reply and (omitted := self._sparing.take()) is not None:
             log.info(
                 "message refused", subject=self._subject, code=error.code, reason=error.message, omitted_before=omitted
             )
+
+    def _fault(self, error: Exception, request: RequestContext) -> HubError:
+        log.error("request failed by a fault of the hub", subject=self._subject, exc_info=error)
+        return InternalError(f"{self._subject}: the hub failed; its log says why, for the request {request.request_id}")
+
+    def _done(
+        self,
+        request: RequestContext | None,
+        outcome: str,
+        status: int,
+        seconds: float,
+        sizes: tuple[int, int],
+        *,
+        waited: bool = False,
+    ) -> None:
+        self._meter.observe(outcome, seconds)
+        if request is not None or seconds >= self._following.slow:
+            self._following.end(request, self._subject, outcome, status, seconds, sizes, waited=waited)
 
     async def _reply(self, inbox: str, payload: bytes, headers: dict[str, str] | None = None) -> None:
         if not inbox:

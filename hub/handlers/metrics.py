@@ -6,6 +6,7 @@ from nats.aio.client import Client
 
 from hub.errors import PayloadTooLarge
 from hub.handlers.endpoint import Endpoint
+from hub.handlers.following import Following
 from hub.handlers.inflight import InFlight
 from hub.telemetry.metrics import Metrics
 from hub.wire import subjects
@@ -26,11 +27,18 @@ class MetricsText:
         self._max_bytes = max_bytes
         self._headers = {CONTENT_TYPE_HEADER: metrics.content_type, HUB_ID_HEADER: hub_id}
 
-    def endpoint(self, client: Client, in_flight: InFlight) -> Endpoint:
+    def endpoint(self, client: Client, in_flight: InFlight, following: Following) -> Endpoint:
         """What answers with it, outside the queue group."""
         meter = self._metrics.requests(subjects.METRICS)
         return Endpoint(
-            client, subjects.METRICS, self.text, in_flight=in_flight, meter=meter, queue="", headers=self._headers
+            client,
+            subjects.METRICS,
+            self.text,
+            in_flight=in_flight,
+            meter=meter,
+            queue="",
+            headers=self._headers,
+            following=following,
         )
 
     def text(self, payload: bytes) -> bytes:

@@ -14,6 +14,7 @@ from hub.errors import NotFound, PayloadTooLarge, Unavailable, Unsupported
 from hub.handlers.clock import Clock
 from hub.store.events import EventLog
 from hub.store.ports import Bucket, RevisionConflict
+from hub.telemetry.metrics import Metrics
 from hub.wire import subjects
 from hub.wire.codec import Decoder, encode
 from hub.wire.discovery import Discover, Discovered
@@ -39,12 +40,21 @@ class Stored(NamedTuple):
 class Registration:
     """Puts instances into the registry and takes them out."""
 
-    def __init__(self, registry: Registry, answers: Answers, bucket: Bucket, events: EventLog, clock: Clock) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        answers: Answers,
+        bucket: Bucket,
+        events: EventLog,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
         self._registry = registry
         self._answers = answers
         self._bucket = bucket
         self._events = events
         self._clock = clock
+        self._metrics = metrics
         self._decode_register = Decoder(Register)
         self._decode_deregister = Decoder(Deregister)
         self._decode_record = msgspec.json.Decoder(Record).decode
@@ -78,6 +88,7 @@ class Registration:
         for _ in range(_ATTEMPTS):
             admission = self._registry.admit(request, self._clock.now(), self._clock.wall, source)
             if not admission.changed and await self._is_stored(admission):
+                self._metrics.registrations["unchanged"] += 1
                 return admission.record, admission.expected
             value = encode(admission.record)
             self._check_size(value)
@@ -91,6 +102,7 @@ class Registration:
             finally:
                 self._registry.end_writing(value)
             self._registry.admitted(admission.record, revision, self._clock.now())
+            self._metrics.registrations["new" if admission.is_new else "updated"] += 1
             if admission.is_new:
                 self._events.append(happened("service.registered", admission.record, revision, self._clock.wall()))
             return admission.record, revision
@@ -117,6 +129,7 @@ class Registration:
                 await self._refresh(key)
                 continue
             self._registry.removed(key, revision)
+            self._metrics.deregistrations += 1
             reason = request.reason or "deregistered"
             self._events.append(
                 happened("service.deregistered", entry.record, revision, self._clock.wall(), reason=reason)

@@ -80,7 +80,7 @@ class Sweep:
             if self._registry.catalog.unwritten:
                 self._wake.set()
             await asyncio.sleep(TICK)
-            self._metrics.event_loop_lag = max(0.0, self._clock.now() - began - TICK)
+            self._metrics.ticked(max(0.0, self._clock.now() - began - TICK))
 
     async def write(self) -> None:
         """Write what changed and remove what is long dead, for ever, whenever this hub leads."""

@@ -14,6 +14,7 @@ DEFAULT_PATH: Final = Path("config/hub.toml")
 
 _PORT = r"[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
 _NATS_URL = rf"^(nats|tls)://([^@]+@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:({_PORT}))?/?$"
+_HTTP_URL = r"^(https?://[^\s/?#]+(/[^\s?#]*)?)?$"
 
 Text = Annotated[str, Meta(min_length=1)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -53,6 +54,14 @@ class Log(_Section, frozen=True, kw_only=True):
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "console", "json"] = "auto"
+    slow_request: Annotated[float, Meta(ge=0)] = 1.0
+
+
+class Tracing(_Section, frozen=True, kw_only=True):
+    """Where spans go, and of how many requests."""
+
+    endpoint: Annotated[str, Meta(pattern=_HTTP_URL)] = ""
+    ratio: Annotated[float, Meta(ge=0, le=1)] = 1.0
 
 
 class Registry(_Section, frozen=True, kw_only=True):
@@ -110,6 +119,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     nats: Nats = Nats()
     http: Http = Http()
     log: Log = Log()
+    tracing: Tracing = Tracing()
     registry: Registry = Registry()
     micro: Micro = Micro()
     leader: Leader = Leader()

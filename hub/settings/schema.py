@@ -23,6 +23,7 @@ PLATFORM_NAMES: Final = {
     "HOT_RELOAD_ENABLED": "platform.hot_reload_enabled",
     "COMPONENT_WATCH_ENABLED": "platform.component_watch_enabled",
     "ENABLE_PERFORMANCE_METRICS": "platform.performance_metrics",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "tracing.endpoint",
 }
 """What the platform's services are configured by already. A `HUB_` name for the same setting goes before it."""
 
@@ -154,6 +155,8 @@ def _describe(kind: inspect.Type) -> str:
     if isinstance(bare, inspect.FloatType):
         return _bounded("a number", bare)
     if isinstance(bare, inspect.StrType) and bare.pattern:
+        if "https?" in bare.pattern:
+            return "a URL such as http://host:4318"
         return "a URL such as nats://host:4222 or tls://host:4222"
     return "a string that is not empty"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import islice
 from types import TracebackType
@@ -21,6 +22,9 @@ from hub.transport.requests import Requester
 from hub.wire import subjects
 from hub.wire.codec import encode
 from hub.wire.event import CloudEvent
+
+Stamp = Callable[[CloudEvent], CloudEvent]
+"""Adds to an event what is known only at the moment when it is told."""
 
 DEFAULT_CAPACITY: Final = 50_000
 AT_ONCE: Final = 256
@@ -45,6 +49,7 @@ class EventLog:
         spec: The stream; it must exist (see `streams.ensure`).
         capacity: Events that may wait; when that many do, the newest is refused and counted.
         timeout: Seconds that one write may take.
+        stamp: What every event gets as it is taken; None leaves it as it is.
 
     Attributes:
         dropped: Events that were not and will not be written.
@@ -59,12 +64,14 @@ class EventLog:
         *,
         capacity: int = DEFAULT_CAPACITY,
         timeout: float = 2.0,
+        stamp: Stamp | None = None,
     ) -> None:
         self._client = client
         self._requester = requester
         self._spec = spec
         self._capacity = capacity
         self._timeout = timeout
+        self._stamp = stamp
         self._waiting: deque[CloudEvent] = deque()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -98,7 +105,7 @@ class EventLog:
         if len(self._waiting) >= self._capacity:
             self.dropped += 1
             return
-        self._waiting.append(event)
+        self._waiting.append(event if self._stamp is None else self._stamp(event))
         self._wake.set()
         self._idle.clear()
 

@@ -11,6 +11,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from hub.telemetry.cleaning import clean
+from hub.telemetry.request import add_request
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "console", "json"]
@@ -32,6 +33,7 @@ def configure(level: Level = "info", format: Format = "auto", stream: TextIO | N
     number = _NUMBERS[level]
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        add_request,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),

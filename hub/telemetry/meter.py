@@ -1,4 +1,4 @@
-"""Counting and timing the requests on one subject, for next to nothing."""
+"""Counting and timing, for next to nothing: durations, and the requests on one subject."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from bisect import bisect_left
 from itertools import accumulate
 from typing import Final
 
-BOUNDS: Final = (
+BOUNDS: Final[tuple[float, ...]] = (
     *(0.000_05, 0.000_1, 0.000_25, 0.000_5),
     *(0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05),
     *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
@@ -15,26 +15,51 @@ BOUNDS: Final = (
 OK: Final = "ok"
 
 
+class Histogram:
+    """How many durations fell into which bucket. Plain numbers, which become a Prometheus family when it is scraped.
+
+    Attributes:
+        bounds: Upper bounds of the buckets in seconds, ascending.
+        buckets: How many took up to each of `bounds` and longer than the one before; the last is for all longer ones.
+        seconds: How long all of them took together.
+    """
+
+    __slots__ = ("bounds", "buckets", "seconds")
+
+    def __init__(self, bounds: tuple[float, ...] = BOUNDS) -> None:
+        self.bounds = bounds
+        self.buckets = [0] * (len(bounds) + 1)
+        self.seconds = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count one duration."""
+        self.buckets[bisect_left(self.bounds, seconds)] += 1
+        self.seconds += seconds
+
+    def cumulative(self) -> list[tuple[str, float]]:
+        """The buckets as Prometheus has them: upper bound, and how many took up to that."""
+        bounds = [*map(str, self.bounds), "+Inf"]
+        return list(zip(bounds, map(float, accumulate(self.buckets)), strict=True))
+
+
 class RequestMeter:
-    """The requests on one subject. Plain numbers, which become Prometheus families only when they are scraped.
+    """The requests on one subject.
 
     Attributes:
         subject: The subject.
         outcomes: How many requests ended how: `ok`, or the code of the error. The codes are few and fixed.
         last_error: The code of the latest error; empty before there is one. Its message may quote what a caller sent,
             which is nobody else's business.
-        buckets: How many took up to each of `BOUNDS` and longer than the one before; the last is for all longer ones.
-        seconds: How long all of them took together.
+        durations: How long they took; None where that is not measured.
     """
 
-    __slots__ = ("buckets", "last_error", "outcomes", "seconds", "subject")
+    __slots__ = ("durations", "last_error", "outcomes", "subject")
 
-    def __init__(self, subject: str) -> None:
+    def __init__(self, subject: str, *, timed: bool = True) -> None:
         self.subject = subject
         self.outcomes: dict[str, int] = {OK: 0}
         self.last_error = ""
-        self.buckets = [0] * (len(BOUNDS) + 1)
-        self.seconds = 0.0
+        self.durations = Histogram() if timed else None
 
     def observe(self, outcome: str, seconds: float) -> None:
         """Count one request."""
@@ -44,8 +69,14 @@ class RequestMeter:
             self.outcomes[outcome] = 1
         if outcome != OK:
             self.last_error = outcome
-        self.buckets[bisect_left(BOUNDS, seconds)] += 1
-        self.seconds += seconds
+        if (durations := self.durations) is not None:  # `Histogram.observe`, without the call: this is in every request
+            durations.buckets[bisect_left(BOUNDS, seconds)] += 1
+            durations.seconds += seconds
+
+    @property
+    def seconds(self) -> float:
+        """How long all of them took together; 0 where that is not measured."""
+        return self.durations.seconds if self.durations is not None else 0.0
 
     @property
     def requests(self) -> int:
@@ -56,8 +87,3 @@ class RequestMeter:
     def errors(self) -> int:
         """How many of them did not end well."""
         return self.requests - self.outcomes[OK]
-
-    def cumulative(self) -> list[tuple[str, float]]:
-        """The buckets as Prometheus has them: upper bound, and how many took up to that."""
-        bounds = [*map(str, BOUNDS), "+Inf"]
-        return list(zip(bounds, map(float, accumulate(self.buckets)), strict=True))

@@ -3,72 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple
+from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from hub.telemetry.catalogue import CATALOGUE
+from hub.telemetry.meter import Histogram
 from hub.telemetry.meter import RequestMeter as RequestMeter
+from hub.telemetry.pauses import GcPauses
 from hub.version import __version__
-
-
-class Described(NamedTuple):
-    """What a metric is."""
-
-    name: str
-    kind: Literal["counter", "gauge", "histogram"]
-    meaning: str
-    labels: tuple[str, ...] = ()
-
-
-CATALOGUE: Final = (
-    Described(
-        "hub_requests_total",
-        "counter",
-        "Requests answered, by subject and outcome: ok, or the error's code.",
-        ("subject", "outcome"),
-    ),
-    Described(
-        "hub_request_duration_seconds",
-        "histogram",
-        "From a request's arrival to its reply, by subject; what callers asked to wait is part of it.",
-        ("subject",),
-    ),
-    Described("hub_in_flight_requests", "gauge", "Requests that wait for the store or for a change right now."),
-    Described("hub_instances", "gauge", "Registered instances by status.", ("status",)),
-    Described("hub_services", "gauge", "Services that have instances."),
-    Described("hub_graph_edges", "gauge", "Edges of the graph of services, by kind: declared, observed.", ("kind",)),
-    Described("hub_heartbeats_total", "counter", "Heartbeats heard."),
-    Described("hub_bad_heartbeats_total", "counter", "Heartbeats whose payload was not understood."),
-    Described(
-        "hub_unknown_heartbeats_total", "counter", "Heartbeats of instances not registered, which were asked to."
-    ),
-    Described("hub_expiries_total", "counter", "Instances that became critical by silence, as this replica saw it."),
-    Described("hub_removals_total", "counter", "Instances that this replica removed after long silence."),
-    Described("hub_adopted_instances", "gauge", "Registered instances that were found by the micro protocol of NATS."),
-    Described(
-        "hub_adoption_skipped_total",
-        "counter",
-        "Answers to the micro protocol by which nobody was taken into the registry, by reason.",
-        ("reason",),
-    ),
-    Described("hub_store_resyncs_total", "counter", "Full re-reads of a store, by reason.", ("reason",)),
-    Described("hub_events_dropped_total", "counter", "Events that were not written to the event stream."),
-    Described("hub_leader", "gauge", "1 while this replica writes down expiries for all, else 0."),
-    Described("hub_doubt", "gauge", "1 while this replica doubts what it hears and answers so, else 0."),
-    Described("hub_event_loop_lag_seconds", "gauge", "How late the event loop was at its last tick."),
-    Described("hub_build_info", "gauge", "Always 1; the label says which version runs.", ("version",)),
-    Described("process_virtual_memory_bytes", "gauge", "Virtual memory of the hub process (Linux)."),
-    Described("process_resident_memory_bytes", "gauge", "Memory that the hub process occupies (Linux)."),
-    Described("process_start_time_seconds", "gauge", "When the hub process started, in Unix time (Linux)."),
-    Described("process_cpu_seconds_total", "counter", "Processor time that the hub process used (Linux)."),
-    Described("process_open_fds", "gauge", "File descriptors that the hub process has open (Linux)."),
-    Described("process_max_fds", "gauge", "File descriptors that the hub process may have open (Linux)."),
-)
-"""Every metric there is."""
 
 _KNOWN: Final = {each.name: each for each in CATALOGUE}
 
@@ -87,6 +34,10 @@ class Sources:
         resyncs: Full re-reads of stores so far, by reason.
         events_dropped: Events that were not written so far.
         doubting: Whether this replica doubts what it hears.
+        discoveries: Discoveries so far, by whether the cache had the answer: `hit` or `miss`.
+        discover_waiters: How many discoveries wait for a change right now.
+        cached_answers: How many encoded answers are kept, and how large they are together.
+        connections: How many connections of instances are known.
     """
 
     instances: Callable[[], Mapping[str, int]] = dict
@@ -98,6 +49,10 @@ class Sources:
     resyncs: Callable[[], Mapping[str, int]] = dict
     events_dropped: Callable[[], int] = int
     doubting: Callable[[], bool] = bool
+    discoveries: Callable[[], Mapping[str, int]] = dict
+    discover_waiters: Callable[[], int] = int
+    cached_answers: Callable[[], tuple[int, int]] = lambda: (0, 0)
+    connections: Callable[[], int] = int
 
 
 class Metrics:
@@ -105,7 +60,11 @@ class Metrics:
 
     What counts does so by plain addition (`metrics.heartbeats += 1`), on the event loop's thread alone.
 
+    Args:
+        performance: Whether the dearer figures are measured, too: those that the catalogue calls costly.
+
     Attributes:
+        performance: See above.
         sources: Where to look for what is not counted but is there to be seen.
         heartbeats: Heartbeats heard.
         bad_heartbeats: Heartbeats not understood.
@@ -113,17 +72,25 @@ class Metrics:
         expiries: Instances that became critical by silence.
         removals: Instances removed after long silence.
         adoption_skips: Answers to the micro protocol by which nobody was taken in, by reason.
-        event_loop_lag: Seconds that the event loop was late at its last tick.
+        registrations: Registrations by what came of them: `new`, `updated`, `unchanged`.
+        deregistrations: Instances taken out because somebody asked for it.
+        event_loop_lag: Seconds that the event loop was late at its last tick; `ticked` sets it.
+        pauses: What measures the garbage collector, to be entered where it shall.
         registry: The Prometheus registry.
     """
 
     __slots__ = (
         "_meters",
+        "_tick_lags",
         "adoption_skips",
         "bad_heartbeats",
+        "deregistrations",
         "event_loop_lag",
         "expiries",
         "heartbeats",
+        "pauses",
+        "performance",
+        "registrations",
         "registry",
         "removals",
         "sources",
@@ -132,7 +99,8 @@ class Metrics:
 
     content_type: Final = CONTENT_TYPE_LATEST
 
-    def __init__(self) -> None:
+    def __init__(self, *, performance: bool = True) -> None:
+        self.performance = performance
         self.sources = Sources()
         self.heartbeats = 0
         self.bad_heartbeats = 0
@@ -140,7 +108,11 @@ class Metrics:
         self.expiries = 0
         self.removals = 0
         self.adoption_skips: Counter[str] = Counter()
+        self.registrations = {"new": 0, "updated": 0, "unchanged": 0}
+        self.deregistrations = 0
         self.event_loop_lag = 0.0
+        self.pauses = GcPauses()
+        self._tick_lags = Histogram()
         self._meters: dict[str, RequestMeter] = {}
         self.registry = CollectorRegistry()
         self.registry.register(_Families(self))
@@ -148,7 +120,13 @@ class Metrics:
 
     def requests(self, subject: str) -> RequestMeter:
         """The meter of a subject, to be asked for once and kept. Give subjects of the contract, not of messages."""
-        return self._meters.setdefault(subject, RequestMeter(subject))
+        return self._meters.setdefault(subject, RequestMeter(subject, timed=self.performance))
+
+    def ticked(self, late: float) -> None:
+        """The event loop was so many seconds late at its regular tick."""
+        self.event_loop_lag = late
+        if self.performance:
+            self._tick_lags.observe(late)
 
     @property
     def meters(self) -> list[RequestMeter]:
@@ -174,6 +152,16 @@ class _Families(Collector):
         """All families."""
         metrics, sources = self._metrics, self._metrics.sources
         yield from self._requests()
+        if metrics.performance:
+            yield from self._performance()
+        yield _labelled(CounterMetricFamily, "hub_registrations_total", metrics.registrations)
+        yield _counter("hub_deregistrations_total", metrics.deregistrations)
+        yield _labelled(CounterMetricFamily, "hub_discoveries_total", sources.discoveries())
+        yield _gauge("hub_discover_waiters", sources.discover_waiters())
+        answers, size = sources.cached_answers()
+        yield _gauge("hub_cached_answers", answers)
+        yield _gauge("hub_cached_answers_bytes", size)
+        yield _gauge("hub_connections", sources.connections())
         yield _gauge("hub_in_flight_requests", sources.in_flight())
         yield _labelled(GaugeMetricFamily, "hub_instances", sources.instances())
         yield _gauge("hub_services", sources.services())
@@ -193,15 +181,28 @@ class _Families(Collector):
         yield _labelled(GaugeMetricFamily, "hub_build_info", {__version__: 1})
 
     def _requests(self) -> Iterator[Metric]:
-        total, duration = "hub_requests_total", "hub_request_duration_seconds"
-        counts = CounterMetricFamily(total, _KNOWN[total].meaning, labels=_KNOWN[total].labels)
-        times = HistogramMetricFamily(duration, _KNOWN[duration].meaning, labels=_KNOWN[duration].labels)
+        name = "hub_requests_total"
+        counts = CounterMetricFamily(name, _KNOWN[name].meaning, labels=_KNOWN[name].labels)
         for meter in self._metrics.meters:
             for outcome, count in meter.outcomes.items():
                 counts.add_metric([meter.subject, outcome], count)
-            times.add_metric([meter.subject], meter.cumulative(), meter.seconds)
         yield counts
-        yield times
+
+    def _performance(self) -> Iterator[Metric]:
+        """What is told only while performance is measured."""
+        metrics = self._metrics
+        durations = (((meter.subject,), meter.durations) for meter in metrics.meters if meter.durations is not None)
+        yield _histogram("hub_request_duration_seconds", durations)
+        yield _histogram("hub_event_loop_tick_lag_seconds", [((), metrics._tick_lags)])
+        pauses = (((generation,), durations) for generation, durations in metrics.pauses.durations.items())
+        yield _histogram("hub_gc_pause_seconds", pauses)
+
+
+def _histogram(name: str, values: Iterable[tuple[tuple[str, ...], Histogram]]) -> Metric:
+    family = HistogramMetricFamily(name, _KNOWN[name].meaning, labels=_KNOWN[name].labels)
+    for labels, histogram in values:
+        family.add_metric(labels, histogram.cumulative(), histogram.seconds)
+    return family
 
 
 def _gauge(name: str, value: float) -> Metric:

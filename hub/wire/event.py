@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 EventType = Literal[
     "service.registered", "service.deregistered", "service.expired", "service.health", "service.desired"
@@ -28,3 +28,7 @@ class CloudEvent(Struct, frozen=True, kw_only=True):
     `service.desired` has service, instance_id, change, desired, reason, author and revision: of what is wanted."""
     specversion: Literal["1.0"] = "1.0"
     datacontenttype: Literal["application/json"] = "application/json"
+    traceparent: str | UnsetType = UNSET
+    """The trace of the request that brought it about (CloudEvents Distributed Tracing extension); where it had one."""
+    tracestate: str | UnsetType = UNSET
+    """What goes with `traceparent`, where there is something."""

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from hub import errors
+from hub.wire.correlation import REQUEST_ID_HEADER
 
 CODE_HEADER: Final = "Nats-Service-Error-Code"
 TEXT_HEADER: Final = "Nats-Service-Error"
@@ -47,12 +48,16 @@ def raise_for(payload: bytes, headers: Mapping[str, str] | None) -> None:
     """Raise the class that belongs to an error reply; do nothing for a success reply.
 
     Raises:
-        HubError: the reply's error, of the class of its code; the base class for a code this version does not know.
+        HubError: the reply's error, of the class of its code; the base class for a code this version does not know. It
+            carries the request id of the reply.
     """
     if not headers or CODE_HEADER not in headers:
         return
     try:
         fault = _decoder.decode(payload).error
     except msgspec.MsgspecError:
-        raise errors.HubError(headers.get(TEXT_HEADER) or "the hub answered with an unreadable error") from None
-    raise errors.BY_CODE.get(fault.code, errors.HubError)(fault.message, field=fault.field)
+        error = errors.HubError(headers.get(TEXT_HEADER) or "the hub answered with an unreadable error")
+    else:
+        error = errors.BY_CODE.get(fault.code, errors.HubError)(fault.message, field=fault.field)
+    error.request_id = headers.get(REQUEST_ID_HEADER, "")
+    raise error

@@ -11,8 +11,8 @@ import pytest
 from hub.core.adoption import Skip
 from hub.errors import BY_CODE, DeadlineExceeded
 from hub.store import watcher
+from hub.telemetry.catalogue import CATALOGUE
 from hub.telemetry.meter import OK
-from hub.telemetry.metrics import CATALOGUE
 from hub.wire.channels import CHANNELS
 from hub.wire.names import Status
 from tests.contract import promql

@@ -13,7 +13,7 @@ from hub.cli.group import VERBS, LazyGroup, hub
 from hub.core import awareness, removal, silence
 from hub.settings.model import Settings
 from hub.sidecar.routes import TABLE
-from hub.telemetry.metrics import CATALOGUE
+from hub.telemetry.catalogue import CATALOGUE
 from hub.wire import codec, registration
 from hub.wire.channels import CHANNELS
 from hub.wire.subjects import RESERVED_NAMES

@@ -206,6 +206,7 @@ async def test_a_refusal_is_raised_at_once_with_its_code_and_field(hub: HubProce
     with pytest.raises(Conflict) as raised:
         await thief.register()
     assert (raised.value.code, raised.value.field) == ("conflict", "instance_id")
+    assert len(raised.value.request_id) == 32
     assert asyncio.get_running_loop().time() - began < 8, "it was tried again, though that cannot help"
     assert not thief.connected
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from nats.aio.client import Client
 
 from tests.calls import connected, refusal, register
 from tests.contract.test_monitoring import ALERT_TESTS, SCRAPING, queries
@@ -43,6 +45,21 @@ async def test_the_metrics_of_a_busy_hub_are_as_prometheus_wants_them(hub: HubPr
         done = promtool("check", "metrics", given=text)
         assert_well(done)
         assert done.stdout + done.stderr == ""
+
+
+async def test_the_metrics_of_ten_thousand_services_are_too(tmp_path: Path) -> None:
+    slots = asyncio.Semaphore(64)
+
+    async def add(client: Client, number: int) -> None:
+        async with slots:
+            await register(client, f"s{number}", tags=[f"t{number}"], timeout=60)
+
+    with HubProcess(tmp_path / "hub") as hub:
+        async with connected(hub.nats_url) as client, httpx.AsyncClient(timeout=30) as http:
+            await asyncio.gather(*(add(client, number) for number in range(10_000)))
+            done = promtool("check", "metrics", given=(await http.get(f"{hub.http_url}/metrics")).text)
+    assert_well(done)
+    assert done.stdout + done.stderr == ""
 
 
 def test_promtool_would_complain_of_metrics_that_are_not_so() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import timeit
 from collections import Counter
 
@@ -9,8 +10,9 @@ import pytest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from hub.telemetry.catalogue import CATALOGUE
 from hub.telemetry.meter import BOUNDS, RequestMeter
-from hub.telemetry.metrics import CATALOGUE, Metrics, Sources
+from hub.telemetry.metrics import Metrics, Sources
 from hub.version import __version__
 
 
@@ -38,7 +40,10 @@ def test_the_labels_of_the_catalogue_are_those_that_are_scraped() -> None:
     metrics = Metrics()
     metrics.requests("hub.discover").observe("ok", 0.001)
     metrics.sources = Sources(
-        instances=lambda: {"passing": 1}, resyncs=lambda: {"scheduled": 1}, graph_edges=lambda: {"declared": 1}
+        instances=lambda: {"passing": 1},
+        resyncs=lambda: {"scheduled": 1},
+        graph_edges=lambda: {"declared": 1},
+        discoveries=lambda: {"hit": 1},
     )
     metrics.adoption_skips["name"] += 1
     for name, family in scraped(metrics).items():
@@ -97,7 +102,11 @@ def test_what_is_added_up_is_scraped() -> None:
     metrics = Metrics()
     metrics.heartbeats, metrics.bad_heartbeats, metrics.unknown_heartbeats = 5, 2, 1
     metrics.adoption_skips["conflict"] = 7
-    metrics.expiries, metrics.removals, metrics.event_loop_lag = 4, 3, 0.25
+    metrics.expiries, metrics.removals = 4, 3
+    metrics.ticked(0.5)
+    metrics.ticked(0.25)
+    metrics.registrations["updated"] += 6
+    metrics.deregistrations = 7
     assert sample(metrics, "hub_heartbeats_total") == 5
     assert sample(metrics, "hub_bad_heartbeats_total") == 2
     assert sample(metrics, "hub_unknown_heartbeats_total") == 1
@@ -105,6 +114,11 @@ def test_what_is_added_up_is_scraped() -> None:
     assert sample(metrics, "hub_removals_total") == 3
     assert sample(metrics, "hub_adoption_skipped_total", reason="conflict") == 7
     assert sample(metrics, "hub_event_loop_lag_seconds") == 0.25
+    assert sample(metrics, "hub_event_loop_tick_lag_seconds_sum") == 0.75
+    assert sample(metrics, "hub_event_loop_tick_lag_seconds_bucket", le="0.25") == 1
+    assert sample(metrics, "hub_registrations_total", outcome="new") == 0
+    assert sample(metrics, "hub_registrations_total", outcome="updated") == 6
+    assert sample(metrics, "hub_deregistrations_total") == 7
     assert sample(metrics, "hub_build_info", version=__version__) == 1
 
 
@@ -120,6 +134,10 @@ def test_what_is_there_to_be_seen_is_looked_at_when_scraped() -> None:
         resyncs=lambda: {"disconnected": 3},
         events_dropped=lambda: 6,
         doubting=lambda: True,
+        discoveries=lambda: {"hit": 8, "miss": 2},
+        discover_waiters=lambda: 4,
+        cached_answers=lambda: (3, 700),
+        connections=lambda: 5,
     )
     instances["critical"] = 1
     assert sample(metrics, "hub_instances", status="passing") == 2
@@ -131,6 +149,35 @@ def test_what_is_there_to_be_seen_is_looked_at_when_scraped() -> None:
     assert sample(metrics, "hub_doubt") == 1
     assert sample(metrics, "hub_store_resyncs_total", reason="disconnected") == 3
     assert sample(metrics, "hub_events_dropped_total") == 6
+    assert sample(metrics, "hub_discoveries_total", cache="hit") == 8
+    assert sample(metrics, "hub_discoveries_total", cache="miss") == 2
+    assert sample(metrics, "hub_discover_waiters") == 4
+    assert sample(metrics, "hub_cached_answers") == 3
+    assert sample(metrics, "hub_cached_answers_bytes") == 700
+    assert sample(metrics, "hub_connections") == 5
+
+
+def test_where_performance_is_not_measured_the_dear_figures_are_not_told_and_the_rest_is() -> None:
+    metrics = Metrics(performance=False)
+    meter = metrics.requests("hub.discover")
+    meter.observe("ok", 0.2)
+    metrics.ticked(0.5)
+    assert set(scraped(metrics)) == {each.name for each in CATALOGUE if not each.costly}
+    assert sample(metrics, "hub_requests_total", subject="hub.discover", outcome="ok") == 1
+    assert sample(metrics, "hub_event_loop_lag_seconds") == 0.5
+    assert (meter.durations, meter.seconds, meter.requests) == (None, 0.0, 1)
+
+
+def test_pauses_of_the_garbage_collector_are_measured_while_somebody_wants_to_know() -> None:
+    metrics = Metrics()
+    with metrics.pauses:
+        gc.collect(0)
+        gc.collect(2)
+    gc.collect(2)
+    assert sample(metrics, "hub_gc_pause_seconds_count", generation="0") >= 1
+    assert sample(metrics, "hub_gc_pause_seconds_count", generation="2") == 1
+    assert sample(metrics, "hub_gc_pause_seconds_sum", generation="2") > 0
+    assert not any(getattr(callback, "__self__", None) is metrics.pauses for callback in gc.callbacks)
 
 
 def test_two_hubs_in_one_process_count_apart() -> None:

@@ -31,6 +31,24 @@ def test_an_answer_is_what_the_contract_says() -> None:
     assert answer.instances[0].url == "http://[fe80::1]:1000"
 
 
+def test_it_is_counted_whether_an_answer_was_at_hand() -> None:
+    catalog = Catalog()
+    answers = made(catalog)
+    catalog.apply(record(), 1)
+    for query in (
+        Discover(name="engine"),
+        Discover(name="engine", strategy="random", limit=1),
+        Discover(name="nobody"),
+    ):
+        answers.discover(query)
+        answers.discover(query)
+    assert (answers.hits, answers.misses) == (2, 4)
+    number, size = answers.kept
+    assert (number, size) == (1, len(answers.discover(Discover(name="engine"))))
+    catalog.apply(record(version="2"), 2)
+    assert answers.kept == (0, 0)
+
+
 def test_an_unknown_service_is_an_empty_list() -> None:
     catalog = Catalog()
     catalog.apply(record(), 4)

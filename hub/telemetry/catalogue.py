@@ -1,0 +1,98 @@
+"""Every metric there is: its name, what kind it is, what it says, and its labels."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+
+class Described(NamedTuple):
+    """What a metric is."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    meaning: str
+    labels: tuple[str, ...] = ()
+    costly: bool = False
+    """Told only while the setting `platform.performance_metrics` is true."""
+
+
+CATALOGUE: Final = (
+    Described(
+        "hub_requests_total",
+        "counter",
+        "Requests answered, by subject and outcome: ok, or the error's code.",
+        ("subject", "outcome"),
+    ),
+    Described(
+        "hub_request_duration_seconds",
+        "histogram",
+        "From a request's arrival to its reply, by subject; what callers asked to wait is part of it.",
+        ("subject",),
+        costly=True,
+    ),
+    Described("hub_in_flight_requests", "gauge", "Requests that wait for the store or for a change right now."),
+    Described(
+        "hub_registrations_total",
+        "counter",
+        "Registrations taken, by what came of them: new, updated, or unchanged.",
+        ("outcome",),
+    ),
+    Described("hub_deregistrations_total", "counter", "Instances that were taken out because somebody asked for it."),
+    Described("hub_graph_edges", "gauge", "Edges of the graph of services, by kind: declared, observed.", ("kind",)),
+    Described("hub_adopted_instances", "gauge", "Registered instances that were found by the micro protocol of NATS."),
+    Described(
+        "hub_adoption_skipped_total",
+        "counter",
+        "Answers to the micro protocol by which nobody was taken into the registry, by reason.",
+        ("reason",),
+    ),
+    Described(
+        "hub_discoveries_total",
+        "counter",
+        "Discoveries answered, by cache: hit where the answer or the choice was at hand, else miss.",
+        ("cache",),
+    ),
+    Described("hub_discover_waiters", "gauge", "Discoveries that wait for a change right now, as they asked to."),
+    Described("hub_cached_answers", "gauge", "Encoded answers to discoveries that are kept for the next who asks."),
+    Described("hub_cached_answers_bytes", "gauge", "How large these answers are together."),
+    Described(
+        "hub_connections",
+        "gauge",
+        "Names like an instance's under which NATS has connections; 0 where no system account tells of them.",
+    ),
+    Described("hub_instances", "gauge", "Registered instances by status.", ("status",)),
+    Described("hub_services", "gauge", "Services that have instances."),
+    Described("hub_heartbeats_total", "counter", "Heartbeats heard."),
+    Described("hub_bad_heartbeats_total", "counter", "Heartbeats whose payload was not understood."),
+    Described(
+        "hub_unknown_heartbeats_total", "counter", "Heartbeats of instances not registered, which were asked to."
+    ),
+    Described("hub_expiries_total", "counter", "Instances that became critical by silence, as this replica saw it."),
+    Described("hub_removals_total", "counter", "Instances that this replica removed after long silence."),
+    Described("hub_store_resyncs_total", "counter", "Full re-reads of a store, by reason.", ("reason",)),
+    Described("hub_events_dropped_total", "counter", "Events that were not written to the event stream."),
+    Described("hub_leader", "gauge", "1 while this replica writes down expiries for all, else 0."),
+    Described("hub_doubt", "gauge", "1 while this replica doubts what it hears and answers so, else 0."),
+    Described("hub_event_loop_lag_seconds", "gauge", "How late the event loop was at its last tick."),
+    Described(
+        "hub_event_loop_tick_lag_seconds",
+        "histogram",
+        "How late the event loop was at every tick, ten times a second.",
+        costly=True,
+    ),
+    Described(
+        "hub_gc_pause_seconds",
+        "histogram",
+        "How long the garbage collector stopped the hub, by the oldest generation it looked through.",
+        ("generation",),
+        costly=True,
+    ),
+    Described("hub_build_info", "gauge", "Always 1; the label says which version runs.", ("version",)),
+    Described("process_virtual_memory_bytes", "gauge", "Virtual memory of the hub process (Linux)."),
+    Described("process_resident_memory_bytes", "gauge", "Memory that the hub process occupies (Linux)."),
+    Described("process_start_time_seconds", "gauge", "When the hub process started, in Unix time (Linux)."),
+    Described("process_cpu_seconds_total", "counter", "Processor time that the hub process used (Linux)."),
+    Described("process_open_fds", "gauge", "File descriptors that the hub process has open (Linux)."),
+    Described("process_max_fds", "gauge", "File descriptors that the hub process may have open (Linux)."),
+)
+"""Every metric there is."""
