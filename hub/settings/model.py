@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
+from hub.errors import SettingsError
 from hub.masking import MASK, mask
 
 DEFAULT_PATH: Final = Path("config/hub.toml")
@@ -20,6 +22,8 @@ Text = Annotated[str, Meta(min_length=1)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[float, Meta(gt=0)]
 NatsUrl = Annotated[str, Meta(pattern=_NATS_URL)]
+Network = Annotated[str, Meta(min_length=1)]
+"""An address, or a range of them as in `10.0.0.0/8`."""
 
 
 class _Section(Struct, frozen=True, kw_only=True):
@@ -93,6 +97,39 @@ class Limits(_Section, frozen=True, kw_only=True):
     in_flight: Annotated[int, Meta(ge=1)] = 1024
 
 
+def _check_network(key: str, network: str) -> None:
+    try:
+        ip_network(network)
+    except ValueError:
+        expected = "expected addresses and ranges of them such as 10.0.0.0/8 or fe80::/10"
+        raise SettingsError(f"{key}: {expected}, got {network!r}", field=key) from None
+
+
+class Probes(_Section, frozen=True, kw_only=True):
+    """Where the hub may look when it checks instances."""
+
+    forbidden: tuple[Network, ...] = (
+        "0.0.0.0/8",
+        "169.254.0.0/16",
+        "224.0.0.0/4",
+        "255.255.255.255/32",
+        "100.100.100.200/32",
+        "168.63.129.16/32",
+        "192.0.0.192/32",
+        "::/128",
+        "fe80::/10",
+        "ff00::/8",
+        "fd00:ec2::/32",
+        "fd20:ce::254/128",
+    )
+    allowed: tuple[Network, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            for network in getattr(self, name):
+                _check_network(f"probes.{name}", network)
+
+
 class Platform(_Section, frozen=True, kw_only=True):
     """What the platform's services already configure by environment."""
 
@@ -124,6 +161,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     micro: Micro = Micro()
     leader: Leader = Leader()
     limits: Limits = Limits()
+    probes: Probes = Probes()
     platform: Platform = Platform()
     origins: dict[str, str] = {}
 

@@ -15,7 +15,16 @@ from tests.benchmarks.report import Bar, Row
 from tests.benchmarks.rounds import quantile, ratio
 
 ROOT = Path(__file__).parent.parent.parent
-ROWS = {"discover": 2, "register": 2, "cache": 1, "heartbeats": 1, "failover": 4, "startup": 2, "memory": 6}
+ROWS = {
+    "discover": 2,
+    "register": 2,
+    "cache": 1,
+    "heartbeats": 1,
+    "failover": 4,
+    "startup": 2,
+    "memory": 6,
+    "probes": 1,
+}
 
 
 @pytest.mark.parametrize("topic", TOPICS)

@@ -1,0 +1,102 @@
+"""Connections to addresses that may be connected to. Every probe of an address opens its connections here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable
+from typing import Final, TypeVar
+
+import aiohappyeyeballs
+
+from hub.probes.targets import Targets
+
+_NEXT_ADDRESS: Final = 0.25
+"""Seconds after which the next address of a host is tried beside the one that does not answer (RFC 8305)."""
+_LONGEST_LINE: Final = 4096
+_FAREWELL: Final = 0.5
+"""Seconds that the other side has to say goodbye in TLS."""
+
+_P = TypeVar("_P", bound=asyncio.BaseProtocol)
+
+
+class Dialer:
+    """Opens connections, each to an address that was judged beforehand."""
+
+    def __init__(self, targets: Targets) -> None:
+        self._targets = targets
+        self._contexts: dict[tuple[bool, str], ssl.SSLContext] = {}
+
+    def context(self, *, verify: bool, alpn: str = "") -> ssl.SSLContext:
+        """How to speak TLS. There is one for all who want the same: making one reads every certificate there is.
+
+        Args:
+            verify: Whether the other side's certificate must be trusted, and made out to the host.
+            alpn: What to speak within TLS, by its registered name; empty leaves it open.
+        """
+        key = (verify, alpn)
+        if key not in self._contexts:
+            context = ssl.create_default_context()
+            if not verify:
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE
+            if alpn:
+                context.set_alpn_protocols([alpn])
+            self._contexts[key] = context
+        return self._contexts[key]
+
+    async def connect(self, host: str, port: int) -> socket.socket:
+        """A connected socket, of whichever of the host's addresses takes the connection first.
+
+        Raises:
+            Failed: the host has no address, or none that may be connected to.
+            OSError: none takes the connection.
+        """
+        found = await self._targets.find(host, port)
+        return await aiohappyeyeballs.start_connection(
+            found, happy_eyeballs_delay=_NEXT_ADDRESS if len(found) > 1 else None
+        )
+
+    async def open(
+        self, protocol: Callable[[], _P], host: str, port: int, *, tls: ssl.SSLContext | None = None
+    ) -> tuple[asyncio.Transport, _P]:
+        """A connection that a protocol is put to work on; over TLS where a context is given.
+
+        Raises:
+            Failed: the host has no address, or none that may be connected to.
+            OSError: none takes the connection, or (`ssl.SSLError`) the handshake fails.
+        """
+        connected = await self.connect(host, port)
+        create = asyncio.get_running_loop().create_connection
+        if tls is None:
+            return await create(protocol, sock=connected)
+        name = server_name(host)
+        return await create(protocol, sock=connected, ssl=tls, server_hostname=name, ssl_shutdown_timeout=_FAREWELL)
+
+    @contextlib.asynccontextmanager
+    async def stream(
+        self, host: str, port: int, *, tls: ssl.SSLContext | None = None
+    ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        """A connection to read from and to write to. At the end it is cut, and owes nobody a goodbye.
+
+        A line of it, or what waits to be read, is held to a few KiB.
+
+        Raises:
+            Failed, OSError: as `open` does.
+        """
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(limit=_LONGEST_LINE, loop=loop)
+        transport, protocol = await self.open(
+            lambda: asyncio.StreamReaderProtocol(reader, loop=loop), host, port, tls=tls
+        )
+        try:
+            yield reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+        finally:
+            transport.abort()
+
+
+def server_name(host: str) -> str:
+    """The name that a certificate must be made out to: the host without an IPv6 zone, or the dot of a full name."""
+    return host.partition("%")[0].rstrip(".")
