@@ -26,6 +26,7 @@ from hub.handlers.adoption import Adoption
 from hub.handlers.changes import Changes
 from hub.handlers.clock import Clock
 from hub.handlers.connections import Connections
+from hub.handlers.dependencies import dependencies
 from hub.handlers.discovery import Discovery
 from hub.handlers.endpoint import Endpoint, OnHeaders, Respond
 from hub.handlers.following import Following
@@ -35,12 +36,14 @@ from hub.handlers.hearing import Hearing
 from hub.handlers.heartbeats import Heartbeats
 from hub.handlers.inflight import InFlight
 from hub.handlers.listeners import DesiredListener, RegistryListener
-from hub.handlers.loops import Loops
 from hub.handlers.metrics import MetricsText
 from hub.handlers.micro import Micro
+from hub.handlers.nats import NatsCheck
 from hub.handlers.observing import Observing
 from hub.handlers.registration import Registration
+from hub.handlers.supervisor import Supervisor
 from hub.handlers.sweep import Sweep
+from hub.handlers.wellbeing import Wellbeing
 from hub.settings import Settings
 from hub.store import streams
 from hub.store.events import EventLog
@@ -49,6 +52,7 @@ from hub.store.lease import LeaderLease
 from hub.telemetry.metrics import Metrics, Sources
 from hub.telemetry.request import with_trace
 from hub.transport.connection import Credentials, Notices, close, connect, describe, without_password
+from hub.transport.loops import BOUND, Loop
 from hub.transport.requests import Requester
 from hub.wire import subjects
 
@@ -92,7 +96,7 @@ class Hub:
         self._in_flight = InFlight(settings.limits.in_flight)
         self._waiting = InFlight(settings.limits.in_flight)
         self._stack = contextlib.AsyncExitStack()
-        self._loops = Loops()
+        self._supervisor = Supervisor()
         self._endpoints: list[Endpoint] = []
         self._connected = False
         self._trouble = ""
@@ -103,8 +107,8 @@ class Hub:
 
     @property
     def alive(self) -> bool:
-        """Whether the hub's own loops run."""
-        return self._loops.alive
+        """Whether the hub's own tasks run, or at least are not beyond what restarting them mends."""
+        return self._supervisor.alive
 
     @property
     def ready(self) -> bool:
@@ -118,13 +122,7 @@ class Hub:
 
     def checks(self) -> dict[str, str]:
         """How each dependency is, in the words of `/health`."""
-        platform = self._settings.platform
-        return {
-            "database": "not_checked" if platform.database_url else "not_configured",
-            "cache": "not_checked" if platform.cache_url else "not_configured",
-            "nats": "healthy" if self._client.is_connected else "unhealthy",
-            "kafka": "not_checked" if platform.kafka_brokers else "not_configured",
-        }
+        return self._wellbeing.checks()
 
     def details(self) -> dict[str, Any]:
         """What an operator wants to know besides."""
@@ -136,6 +134,7 @@ class Hub:
             "revision": self.registry.catalog.revision,
             "doubt": self.registry.liveness.doubt,
             "requests_in_flight": len(self._in_flight) + len(self._waiting),
+            **self._wellbeing.details(),
         }
 
     def scrape(self) -> tuple[bytes, str]:
@@ -152,9 +151,9 @@ class Hub:
 
         Raises:
             StartupError: NATS turned us away for good.
-            Exception: whatever ended one of the hub's loops.
+            Exception: whatever ended the supervisor of the hub's tasks.
         """
-        await self._loops.wait_failed()
+        await self._supervisor.wait_failed()
 
     # --- life
 
@@ -179,8 +178,9 @@ class Hub:
         settings = self._settings
         self._following = Following.of(settings, self.hub_id)
         self._stack.push_async_callback(self._following.aclose, settings.drain_timeout)
+        keep = (await self._stack.enter_async_context(self._supervisor)).keep
         self._client = await self._connect()
-        requester = await self._stack.enter_async_context(Requester(self._client))
+        requester = await self._stack.enter_async_context(Requester(self._client, keep=keep))
         specs = await streams.ensure_all(requester, servers=len(self._client.servers), replicas=settings.nats.replicas)
         max_bytes = self._client.max_payload - _ENVELOPE_BYTES
         self.registry = Registry(
@@ -197,41 +197,47 @@ class Hub:
         discovery = Discovery(answers, self._changes)
         observing = Observing(self._client, self.registry, observations, self._clock, discovery.target)
         await observing.start()
-        bucket = JetStreamBucket(self._client, requester, specs.registry)
-        desired = JetStreamBucket(self._client, requester, specs.desired)
-        leader = JetStreamBucket(self._client, requester, specs.leader)
-        self._events = await self._stack.enter_async_context(
-            EventLog(self._client, requester, specs.events, stamp=with_trace)
-        )
-        self._lease = LeaderLease(leader, self.hub_id, self._lease_ttl(), on_gained=self._on_gained)
+        bucket = JetStreamBucket(self._client, requester, specs.registry, keep=keep)
+        desired = JetStreamBucket(self._client, requester, specs.desired, keep=keep)
+        leader = JetStreamBucket(self._client, requester, specs.leader, keep=keep)
+        events = EventLog(self._client, requester, specs.events, stamp=with_trace, keep=keep)
+        self._events = await self._stack.enter_async_context(events)
+        self._lease = LeaderLease(leader, self.hub_id, self._lease_ttl(), on_gained=self._on_gained, keep=keep)
         self._sweep = Sweep(
             self._client, self.registry, answers, bucket, self._events, self._clock, self.metrics, self._lease
         )
+        watch_desired = desired.watch(DesiredListener(self.registry, self._clock))
+        self._watch = bucket.watch(RegistryListener(self.registry, self._clock))
+        hearing = Hearing(self._client, self.registry.liveness, self._clock)
+        watches = (self._watch, watch_desired)
+        self._nats = NatsCheck(self._client, hearing, requester, specs, watches, self._clock, settings)
+        platform = dependencies(settings, self._clock)
+        self._wellbeing = Wellbeing(self._supervisor, self._nats, platform, lambda: self.registry.liveness.doubt)
         self._health = HealthReporter(
             self._client,
             self.registry,
             self._clock,
             hub_id=self.hub_id,
-            parts={"hub": lambda: self.registry.liveness.doubt or "", "nats": self._doubt_of_nats},
+            parts=self._wellbeing.parts(),
             leads=lambda: self._lease.held,
             interval=settings.registry.health_interval,
             max_bytes=max_bytes,
         )
-        await self._stack.enter_async_context(desired.watch(DesiredListener(self.registry, self._clock)))
+        await self._stack.enter_async_context(watch_desired)
         heartbeats = Heartbeats(self._client, self.registry, self._clock, self.metrics, observing.beaten)
         await heartbeats.start()
-        self._watch = await self._stack.enter_async_context(bucket.watch(RegistryListener(self.registry, self._clock)))
+        await self._stack.enter_async_context(self._watch)
         await self._follow_connections()
         await self._stack.enter_async_context(self._lease)
-        self._stack.push_async_callback(self._loops.aclose)
-        for minded in (self._events.task, self._lease.task):
-            self._loops.mind(minded)
-        self._loops.run("hearing", Hearing(self._client, self.registry.liveness, self._clock).listen())
-        self._loops.run("sweep-time", self._sweep.watch_time())
-        self._loops.run("sweep-writes", self._sweep.write())
-        self._loops.run("health-changes", self._health.tell_changes())
-        self._loops.run("health-rounds", self._health.tell_rounds())
-        self._loops.run("observed", observing.tell())
+        self._keep("hearing", hearing.listen)
+        self._keep("sweep-time", self._sweep.watch_time)
+        self._keep("sweep-writes", self._sweep.write)
+        self._keep("health-changes", self._health.tell_changes)
+        self._keep("health-rounds", self._health.tell_rounds, bound=BOUND + self._health.longest_pause)
+        await self._nats.look()
+        for name, loop, bound in self._wellbeing.loops():
+            self._keep(name, loop, bound=bound)
+        self._keep("observed", observing.tell)
         traced, wanted = self._following.traced(bucket, "registry"), self._following.traced(desired, "desired")
         registration = Registration(self.registry, answers, traced, self._events, self._clock, self.metrics)
         await self._answer(subjects.REGISTER, registration.register)
@@ -256,7 +262,9 @@ class Hub:
                 nats_url=self._urls[0],
                 interval=settings.micro.interval,
             )
-            self._loops.run("adoption", adoption.run())
+            await adoption.start()
+            self._keep("adoption-rounds", adoption.ask_rounds)
+            self._keep("adoption-intake", adoption.take_in)
         self.metrics.sources = self._sources()
         await self._answer_for_itself(max_bytes)
         await self._client.flush()
@@ -290,7 +298,13 @@ class Hub:
             discover_waiters=lambda: len(self._changes),
             cached_answers=lambda: self._answers.kept,
             connections=lambda: self.registry.liveness.connected_names,
+            labelled=self._wellbeing.labelled(),
+            plain=self._wellbeing.plain(),
         )
+
+    def _keep(self, name: str, loop: Loop, *, bound: float = BOUND) -> None:
+        """Run a background task until the hub stops."""
+        self._stack.push_async_callback(self._supervisor.keep(name, loop, bound=bound).aclose)
 
     # --- NATS
 
@@ -352,13 +366,10 @@ class Hub:
                 f"system account: {error.message}: mend nats.system_url (HUB_NATS_SYSTEM_URL), or do without it"
             ) from None
         self._stack.push_async_callback(close, client)
-        requester = await self._stack.enter_async_context(Requester(client))
+        requester = Requester(client, keep=self._supervisor.keep, name="system-requests-sweeper")
+        await self._stack.enter_async_context(requester)
         connections = Connections(client, requester, self.registry, self._clock)
         await connections.start()
-
-    def _doubt_of_nats(self) -> str:
-        """Why NATS does not serve this hub as it should. While the connection is gone there is nobody to tell."""
-        return "" if self._watch.synced else "changes of the registry cannot be followed; reading it again"
 
     def _lease_ttl(self) -> float:
         if self._settings.leader.ttl:
@@ -418,7 +429,7 @@ class Hub:
 
     async def _on_closed(self) -> None:
         if not self._draining and self._started:
-            self._loops.fail(StartupError("NATS closed the connection for good; see the log for its reason"))
+            self._supervisor.fail(StartupError("NATS closed the connection for good; see the log for its reason"))
 
     async def _on_error(self, error: Exception) -> None:
         if not self._connected:
@@ -428,4 +439,5 @@ class Hub:
             log.warning("NATS error", reason=reason)
         self._trouble = reason
         if isinstance(error, nats.errors.SlowConsumerError) and self._started:
+            self._nats.dropped()
             self.registry.liveness.deafened(self._clock.now(), "messages were dropped, the hub was too slow")

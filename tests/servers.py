@@ -144,8 +144,9 @@ class NatsServer:
         shutil.rmtree(self.store, ignore_errors=True)
 
     def pause(self) -> None:
-        """Freeze it: its connections stay open, and nothing answers."""
+        """Freeze it: its connections stay open, and nothing answers once the last of its threads has stopped."""
         os.kill(self.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Let it run on after `pause`."""

@@ -29,6 +29,7 @@ from hub.handlers.sweep import Term
 from hub.telemetry.metrics import Metrics
 from hub.transport.connection import describe
 from hub.transport.direct import subscribe_direct
+from hub.transport.loops import Beat, woken
 from hub.transport.requests import Requester
 from hub.wire import micro, subjects
 from hub.wire.names import CRITICAL, SUSPECT
@@ -99,15 +100,14 @@ class Adoption:
         self._decode_info = msgspec.json.Decoder(micro.InfoAnswer).decode
         metrics.adoption_skips.update(dict.fromkeys(get_args(Skip), 0))
 
-    async def run(self) -> None:
-        """Hear the answers; ask who is alive whenever a round is due, and take in who is new, for ever."""
+    async def start(self) -> None:
+        """Begin to hear the answers, for as long as the connection is open."""
         await subscribe_direct(self._client, subjects.MICRO_ANSWERS, self._on_answer)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._ask_rounds(), name="adoption-rounds")
-            tasks.create_task(self._take_in(), name="adoption-intake")
 
-    async def _ask_rounds(self) -> None:
+    async def ask_rounds(self, beat: Beat) -> None:
+        """Ask who is alive whenever a round is due, for ever."""
         while True:
+            beat()
             leading = self._term.held
             if self._client.is_connected and self._pace.is_due(self._clock.now(), leading=leading):
                 await self._begin_round()
@@ -116,12 +116,14 @@ class Adoption:
                     await self._question_silent()
             await asyncio.sleep(_TICK)
 
-    async def _take_in(self) -> None:
+    async def take_in(self, beat: Beat) -> None:
+        """Take in who is new, for ever."""
         while True:
-            await self._wake.wait()
+            await woken(self._wake, beat)
             self._wake.clear()
             while self._term.held and (batch := self._intake.take(_AT_ONCE)):
                 await asyncio.gather(*(self._take(key, answer) for key, answer in batch))
+                beat()
             if not self._term.held:
                 self._intake.clear()
 

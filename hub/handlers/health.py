@@ -11,13 +11,14 @@ import nats.errors
 import structlog
 from nats.aio.client import Client
 
+from hub.core.condition import Condition
 from hub.core.registry import Registry
 from hub.core.reports import listed, report
 from hub.handlers.clock import Clock
+from hub.transport.loops import Beat, woken
 from hub.wire import subjects
 from hub.wire.codec import Decoder, encode
 from hub.wire.health import GetHealth, HealthReport, InstanceHealth
-from hub.wire.names import PASSING, WARNING, Status
 
 log = structlog.get_logger(__name__)
 
@@ -31,15 +32,11 @@ _SPREAD = 50
 """The round over all services is spread over this many slices of the interval, to be a murmur and not a burst."""
 
 
-Doubt = Callable[[], str]
-"""Why a part of the hub is not well, in words for operators; empty while it is."""
-
-
 @dataclass(slots=True)
 class _Told:
     """What was last told of a part of the hub, and since when it is so."""
 
-    reason: str
+    condition: Condition
     since: datetime
 
 
@@ -69,7 +66,7 @@ class HealthReporter:
         registry: What to report on.
         clock: Where to read the time.
         hub_id: The instance id under which this hub reports on itself and its parts.
-        parts: The parts, by the name under which they are reported on; `hub` is the hub itself.
+        parts: How each part is, by the name under which it is reported on; `hub` is the hub itself.
         leads: Whether this hub speaks for the services; one of the replicas does.
         interval: Seconds between two reports on the same unchanged thing.
         max_bytes: The largest report.
@@ -82,7 +79,7 @@ class HealthReporter:
         clock: Clock,
         *,
         hub_id: str,
-        parts: Mapping[str, Doubt],
+        parts: Mapping[str, Callable[[], Condition]],
         leads: Callable[[], bool],
         interval: float,
         max_bytes: int,
@@ -100,15 +97,20 @@ class HealthReporter:
         self._wake = asyncio.Event()
         self._told: dict[str, _Told] = {}
 
+    @property
+    def longest_pause(self) -> float:
+        """Seconds that `tell_rounds` waits between two signs of life."""
+        return self._interval / _SPREAD
+
     def notice(self, service: str) -> None:
         """The service has changed; say so soon."""
         self._changed[service] = None
         self._wake.set()
 
-    async def tell_changes(self) -> None:
+    async def tell_changes(self, beat: Beat) -> None:
         """Report on what changes, for ever."""
         while True:
-            await self._wake.wait()
+            await woken(self._wake, beat)
             await asyncio.sleep(_GATHER)
             self._wake.clear()
             changed, self._changed = list(self._changed), {}
@@ -124,9 +126,10 @@ class HealthReporter:
                 else:
                     await self._tell(name)
 
-    async def tell_rounds(self) -> None:
+    async def tell_rounds(self, beat: Beat) -> None:
         """Report on everything once per interval, for ever."""
         while True:
+            beat()
             await self._tell_of_parts()
             names = list(self._registry.catalog.names) if self._leads() else []
             step = max(1, -(-len(names) // _SPREAD))
@@ -134,6 +137,7 @@ class HealthReporter:
                 for name in names[start : start + step]:
                     await self._tell(name)
                 await asyncio.sleep(self._interval / _SPREAD)
+                beat()
                 await self._tell_of_parts(only_if_changed=True)
 
     async def _tell(self, name: str) -> None:
@@ -146,30 +150,29 @@ class HealthReporter:
             await self._publish(name, payload)
 
     async def _tell_of_parts(self, *, only_if_changed: bool = False) -> None:
-        for part, doubt in self._parts.items():
-            reason, told = doubt(), self._told.get(part)
-            changed = told is None or told.reason != reason
-            if only_if_changed and not changed:
+        for part, look in self._parts.items():
+            condition, told = look(), self._told.get(part)
+            if told is None or told.condition != condition:
+                same = told is not None and told.condition.status == condition.status
+                since = told.since if told is not None and same else self._clock.wall()
+                told = self._told[part] = _Told(condition, since)
+                self._log(part, condition)
+            elif only_if_changed:
                 continue
-            if told is None or changed:
-                told = self._told[part] = _Told(reason, self._clock.wall())
-                self._log(part, reason)
             await self._publish(part, self._report(part, told))
 
     def _report(self, part: str, told: _Told) -> bytes:
-        status: Status = WARNING if told.reason else PASSING
-        own = InstanceHealth(instance_id=self._hub_id, status=status, reason=told.reason, since=told.since)
+        status, reason = told.condition
+        own = InstanceHealth(instance_id=self._hub_id, status=status, reason=reason, since=told.since)
         revision = self._registry.catalog.revision
-        return encode(
-            HealthReport(service=part, status=status, revision=revision, instances=(own,), reason=told.reason)
-        )
+        return encode(HealthReport(service=part, status=status, revision=revision, instances=(own,), reason=reason))
 
     @staticmethod
-    def _log(part: str, reason: str) -> None:
-        if reason:
-            log.info("part is in doubt", part=part, reason=reason)
-        else:
+    def _log(part: str, condition: Condition) -> None:
+        if condition.well:
             log.info("part is well", part=part)
+        else:
+            log.warning("part is not well", part=part, status=condition.status, reason=condition.reason)
 
     async def _publish(self, component: str, payload: bytes) -> None:
         try:

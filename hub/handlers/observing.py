@@ -19,6 +19,7 @@ from hub.core.registry import Registry
 from hub.errors import HubError
 from hub.handlers.clock import Clock
 from hub.transport.direct import subscribe_direct
+from hub.transport.loops import Beat
 from hub.wire import subjects
 from hub.wire.codec import Decoder, encode
 from hub.wire.graph import MAX_OBSERVED, SERVICE_HEADER, Observed, ObservedEdge
@@ -79,9 +80,10 @@ class Observing:
             self._observations.see(source, target, self._clock.now())
             self._untold.see(source, target)
 
-    async def tell(self) -> None:
+    async def tell(self, beat: Beat) -> None:
         """Tell the other replicas what only this one sees, for ever."""
         while True:
+            beat()
             await asyncio.sleep(INTERVAL)
             if due := self._untold.due(self._clock.now(), MAX_OBSERVED):
                 await self._publish(Observed(edges=tuple(ObservedEdge(source=s, target=t) for s, t in due)))

@@ -17,6 +17,7 @@ from hub.handlers.clock import Clock
 from hub.store.events import EventLog
 from hub.store.ports import Bucket, RevisionConflict
 from hub.telemetry.metrics import Metrics
+from hub.transport.loops import Beat
 from hub.wire import subjects
 from hub.wire.codec import encode
 from hub.wire.names import CRITICAL, is_instance_id, is_service_name
@@ -65,9 +66,10 @@ class Sweep:
         """Something changed that the leader should write now, not at the next tick."""
         self._wake.set()
 
-    async def watch_time(self) -> None:
+    async def watch_time(self, beat: Beat) -> None:
         """Tick, for ever."""
         while True:
+            beat()
             began = self._clock.now()
             for verdict in self._registry.tick(began, self._clock.wall):
                 log.info("instance changed", key=verdict.key, status=verdict.status, reason=verdict.reason)
@@ -82,9 +84,10 @@ class Sweep:
             await asyncio.sleep(TICK)
             self._metrics.ticked(max(0.0, self._clock.now() - began - TICK))
 
-    async def write(self) -> None:
+    async def write(self, beat: Beat) -> None:
         """Write what changed and remove what is long dead, for ever, whenever this hub leads."""
         while True:
+            beat()
             try:
                 async with asyncio.timeout(TICK):
                     await self._wake.wait()
@@ -95,13 +98,14 @@ class Sweep:
                 continue
             for step in (self._write_states, self._remove_dead):
                 try:
-                    await step()
+                    await step(beat)
                 except HubError as error:  # and one step's trouble does not keep the other from being taken
                     log.warning("state not written; will try again", reason=error.message)
                     await asyncio.sleep(_PAUSE_AFTER_FAILURE)
 
-    async def _write_states(self) -> None:
+    async def _write_states(self, beat: Beat) -> None:
         while self._term.held and (writes := self._registry.writes(_WRITES_AT_ONCE)):
+            beat()
             done = await asyncio.gather(*(self._write_state(write) for write in writes))
             if not any(done):
                 return  # others were quicker everywhere; the watch will tell
@@ -116,8 +120,9 @@ class Sweep:
             self._events.append(happened("service.health", write.record, revision, self._clock.wall()))
         return True
 
-    async def _remove_dead(self) -> None:
+    async def _remove_dead(self, beat: Beat) -> None:
         for key in self._registry.liveness.due_removals(self._clock.now()):
+            beat()
             entry = self._registry.catalog.entries.get(key)
             if entry is None or not self._term.held:
                 continue

@@ -85,6 +85,13 @@ class Micro(_Section, frozen=True, kw_only=True):
     interval: Annotated[float, Meta(ge=0.2, le=3600)] = 5.0
 
 
+class Health(_Section, frozen=True, kw_only=True):
+    """How the hub looks at itself and at what it depends on."""
+
+    dependency_interval: Annotated[float, Meta(ge=0.1, le=3600)] = 5.0
+    dependency_timeout: Annotated[float, Meta(ge=0.1, le=60)] = 2.0
+
+
 class Leader(_Section, frozen=True, kw_only=True):
     """The lease of the one hub that writes expiries down."""
 
@@ -159,6 +166,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     tracing: Tracing = Tracing()
     registry: Registry = Registry()
     micro: Micro = Micro()
+    health: Health = Health()
     leader: Leader = Leader()
     limits: Limits = Limits()
     probes: Probes = Probes()

@@ -39,6 +39,23 @@ class StreamState(Struct, frozen=True):
     """How far a stream has come. `last_seq` counts every message it ever took."""
 
     last_seq: int
+    messages: int = 0
+    bytes: int = 0
+    consumer_count: int = 0
+
+
+class Replica(Struct, frozen=True):
+    """One of the servers that hold a stream beside its leader, as the leader sees it."""
+
+    current: bool = False
+    offline: bool = False
+
+
+class StreamCluster(Struct, frozen=True):
+    """Who holds a stream. On a single server there is only that one, as leader."""
+
+    leader: str = ""
+    replicas: tuple[Replica, ...] | None = None
 
 
 class StreamInfo(Struct, frozen=True):
@@ -47,6 +64,7 @@ class StreamInfo(Struct, frozen=True):
     created: str
     config: dict[str, Any]
     state: StreamState
+    cluster: StreamCluster | None = None
 
 
 class ConsumerInfo(Struct, frozen=True):
@@ -110,6 +128,14 @@ class JetStreamApi:
             StreamMissing: there is none.
         """
         return await self._call(f"STREAM.INFO.{name}", b"", _stream_info)
+
+    async def account(self) -> None:
+        """Return when JetStream has answered for the account.
+
+        Raises:
+            ApiRefused: JetStream is off for the account.
+        """
+        await self._call("INFO", b"", _anything)
 
     async def create_stream(self, name: str, config: dict[str, Any]) -> None:
         """Create it; the very same configuration again changes nothing.

@@ -18,6 +18,7 @@ from nats.aio.msg import Msg
 from hub.errors import DeadlineExceeded, HubError, Unavailable
 from hub.store.api import PubAck, refused
 from hub.store.streams import EVENTS, StreamSpec, ensure
+from hub.transport.loops import Beat, Keep, Kept, alone, woken
 from hub.transport.requests import Requester
 from hub.wire import subjects
 from hub.wire.codec import encode
@@ -50,6 +51,7 @@ class EventLog:
         capacity: Events that may wait; when that many do, the newest is refused and counted.
         timeout: Seconds that one write may take.
         stamp: What every event gets as it is taken; None leaves it as it is.
+        keep: What runs it. Events that wait are not lost when it must be started again.
 
     Attributes:
         dropped: Events that were not and will not be written.
@@ -65,6 +67,7 @@ class EventLog:
         capacity: int = DEFAULT_CAPACITY,
         timeout: float = 2.0,
         stamp: Stamp | None = None,
+        keep: Keep = alone,
     ) -> None:
         self._client = client
         self._requester = requester
@@ -72,11 +75,12 @@ class EventLog:
         self._capacity = capacity
         self._timeout = timeout
         self._stamp = stamp
+        self._keep = keep
         self._waiting: deque[CloudEvent] = deque()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._task: asyncio.Task[None] | None = None
+        self._writing: Kept | None = None
         self.dropped = 0
         self.written = 0
 
@@ -85,14 +89,8 @@ class EventLog:
         """Events that are not acknowledged yet."""
         return len(self._waiting)
 
-    @property
-    def task(self) -> asyncio.Task[None]:
-        """What runs while the context is open, for its owner to mind: it ends on its own only by failing."""
-        assert self._task is not None, "open its context first"
-        return self._task
-
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._run(), name="event log")
+        self._writing = self._keep("event-log", self._write)
         return self
 
     async def __aexit__(
@@ -111,26 +109,26 @@ class EventLog:
 
     async def aclose(self, deadline: float = 2.0) -> None:
         """Write what waits, for at most `deadline` seconds, and stop. What remains counts as dropped."""
-        if self._task is None:
+        if self._writing is None:
             return
         try:
             async with asyncio.timeout(deadline):
                 await self._idle.wait()
         except TimeoutError:
             pass  # the rest is counted below
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        self._task = None
+        await self._writing.aclose()
+        self._writing = None
         self.dropped += len(self._waiting)
         self._waiting.clear()
 
-    async def _run(self) -> None:
+    async def _write(self, beat: Beat) -> None:
         wait = _FIRST_WAIT
         while True:
+            beat()
             if not self._waiting:
                 self._idle.set()
                 self._wake.clear()
-                await self._wake.wait()
+                await woken(self._wake, beat)
                 await asyncio.sleep(_LINGER)  # what happens together is written together
             try:
                 await self._write_some()
@@ -157,11 +155,11 @@ class EventLog:
         for acknowledgement in sent:  # they come in order, so that to wait for one is to wait for many
             if not acknowledgement.done():
                 await asyncio.wait([acknowledgement])
+        errors = [_failure(event, acknowledgement) for event, acknowledgement in zip(events, sent, strict=True)]
         again: list[CloudEvent] = []
         failure: HubError | None = None
-        for event, acknowledgement in zip(events, sent, strict=True):
+        for event, error in zip(events, errors, strict=True):
             self._waiting.popleft()
-            error = _failure(event, acknowledgement)
             if error is None:
                 self.written += 1
             elif error.retryable:

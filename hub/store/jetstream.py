@@ -13,6 +13,7 @@ from hub.store.feed import is_marker
 from hub.store.ports import Entry, Listener, RevisionConflict
 from hub.store.streams import BucketSpec, ensure
 from hub.store.watcher import DEFAULT_PACE, KeyWatch, Pace
+from hub.transport.loops import Keep, alone
 from hub.transport.requests import DEFAULT_TIMEOUT, Requester
 
 DELETION_TTL: Final = 600
@@ -31,6 +32,7 @@ class JetStreamBucket:
         spec: Which bucket; a watch that finds it gone creates it again.
         timeout: Seconds that a read or a write may take.
         pace: How watches keep time.
+        keep: What runs them.
     """
 
     def __init__(
@@ -41,12 +43,14 @@ class JetStreamBucket:
         *,
         timeout: float = DEFAULT_TIMEOUT,
         pace: Pace = DEFAULT_PACE,
+        keep: Keep = alone,
     ) -> None:
         self._client = client
         self._requester = requester
         self._spec = spec
         self._timeout = timeout
         self._pace = pace
+        self._keep = keep
         self._prefix = spec.prefix
         self._direct = f"{PREFIX}DIRECT.GET.{spec.stream}.{spec.prefix}"
 
@@ -93,6 +97,7 @@ class JetStreamBucket:
             listener,
             restore=self._restore,
             pace=self._pace,
+            keep=self._keep,
         )
 
     async def _restore(self) -> None:

@@ -15,9 +15,12 @@ from msgspec import Struct
 from hub.core.lease import Tenure
 from hub.errors import HubError
 from hub.store.ports import Bucket, Entry, RevisionConflict
+from hub.transport.loops import Beat, Keep, Kept, alone
 
 KEY: Final = "leader"
 _RELEASE_TIMEOUT: Final = 1.0
+_OPENS_WITHIN: Final = 45.0
+"""Seconds, and some more, that the watch over the bucket may take to open."""
 _RETRIES_PER_TTL: Final = 20
 """A renewal that failed is tried again this often within a ttl."""
 
@@ -56,6 +59,7 @@ class LeaderLease:
         on_gained: Called on the event loop when a term begins.
         on_lost: Called on the event loop when it has ended. After a stop of the whole process it comes late: what must
             not be done by two asks `held` just before, and carries `revision`.
+        keep: What runs it. When it must be started again, a term that is not over yet goes on.
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class LeaderLease:
         clock: Callable[[], float] = elapsed,
         on_gained: Notice = _ignore,
         on_lost: Notice = _ignore,
+        keep: Keep = alone,
     ) -> None:
         if ttl < 1 or ttl != int(ttl):
             raise ValueError(f"ttl: expected whole seconds of at least 1, got {ttl}")
@@ -80,7 +85,8 @@ class LeaderLease:
         self._tenure = Tenure(float(ttl))
         self._leader: str | None = None
         self._vacant = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._keep = keep
+        self._running: Kept | None = None
 
     @property
     def held(self) -> bool:
@@ -97,14 +103,8 @@ class LeaderLease:
         """Who held the lease when last looked at; None when nobody did or it was never seen."""
         return self._claim.holder if self.held else self._leader
 
-    @property
-    def task(self) -> asyncio.Task[None]:
-        """What runs while the context is open, for its owner to mind: it ends on its own only by failing."""
-        assert self._task is not None, "open its context first"
-        return self._task
-
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._run(), name="leader lease")
+        self._running = self._keep("leader-lease", self._run, bound=_OPENS_WITHIN + self._ttl)
         return self
 
     async def __aexit__(
@@ -114,11 +114,10 @@ class LeaderLease:
 
     async def aclose(self) -> None:
         """Stop asking for it, and give it back if it is held, so that another takes over at once."""
-        if self._task is None:
+        if self._running is None:
             return
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        self._task = None
+        await self._running.aclose()
+        self._running = None
         term, revision = self._tenure.term, self._tenure.revision
         self._tenure.end()
         if not term:
@@ -130,19 +129,22 @@ class LeaderLease:
         except (HubError, TimeoutError):
             pass  # it ends by itself, or another's already
 
-    async def _run(self) -> None:
+    async def _run(self, beat: Beat) -> None:
         while True:
+            beat()
             try:
                 async with self._bucket.watch(_Vacancy(self._vacant)):
                     while True:
-                        await self._acquire()
-                        await self._keep()
+                        if not self._tenure.term:  # else this run begins in a term of the run before
+                            await self._acquire(beat)
+                        await self._hold(beat)
             except HubError:
                 await asyncio.sleep(self._ttl / 3)
 
-    async def _acquire(self) -> None:
+    async def _acquire(self, beat: Beat) -> None:
         """Return once the lease is held: tried when it falls vacant, and every third of a ttl in any case."""
         while not await self._try_to_acquire():
+            beat()
             try:
                 async with asyncio.timeout(self._ttl / 3):
                     await self._vacant.wait()
@@ -175,10 +177,11 @@ class LeaderLease:
         except msgspec.MsgspecError:
             return _Claim("unknown", "")  # somebody's, in words of another version: it ends with its ttl
 
-    async def _keep(self) -> None:
+    async def _hold(self, beat: Beat) -> None:
         """Renew every third of the ttl; return, the term being over, when that did not succeed in time."""
         wait = self._ttl / 3
         while True:
+            beat()
             now = self._clock()
             await asyncio.sleep(min(wait, self._tenure.remaining(now)))
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
@@ -141,7 +142,7 @@ async def ensure_all(requester: Requester, *, servers: int, replicas: int) -> Sp
     Raises:
         StartupError: as `ensure`.
     """
-    wanted = replicas or min(3, servers)
+    wanted = wanted_replicas(replicas, servers=servers)
     try:
         return await _ensure_replicated(requester, wanted)
     except StartupError as error:
@@ -149,6 +150,11 @@ async def ensure_all(requester: Requester, *, servers: int, replicas: int) -> Sp
             raise
         log.warning("streams cannot be replicated yet; one server holds them", reason=error.message)
         return await _ensure_replicated(requester, 1)
+
+
+def wanted_replicas(replicas: int, *, servers: int) -> int:
+    """How many servers shall hold each stream; see `ensure_all`."""
+    return replicas or min(3, servers)
 
 
 async def _ensure_replicated(requester: Requester, replicas: int) -> Specs:
@@ -161,6 +167,13 @@ async def _ensure_replicated(requester: Requester, replicas: int) -> Specs:
     for spec in specs:
         await ensure(requester, spec)
     return specs
+
+
+async def replicate(requester: Requester, specs: Specs, replicas: int) -> None:
+    """Have every stream held by so many servers, if they can be had now: a cluster may become whole after our start."""
+    for spec in specs:
+        with suppress(HubError):  # not yet: whoever asks will ask again
+            await ensure(requester, replace(spec, replicas=replicas), patience=0)
 
 
 async def ensure(requester: Requester, spec: BucketSpec | StreamSpec, *, patience: float = 5.0) -> None:

@@ -25,6 +25,7 @@ from hub.store.feed import LISTENER_FAILED, Feed
 from hub.store.ports import Listener
 from hub.store.streams import BucketSpec
 from hub.transport.connection import describe
+from hub.transport.loops import Beat, Keep, Kept, alone, unheard
 
 SILENT: Final = "no heartbeat from the store"
 DISCONNECTED: Final = "the connection was lost"
@@ -33,6 +34,7 @@ WENT_BACK: Final = "the store went back in time"
 BEHIND: Final = "the store is ahead of what it delivered"
 MISSING: Final = "the bucket is gone"
 AWAY: Final = "the store does not answer"
+RESTARTED: Final = "the watch had to be started again"
 RESYNC: Final = "scheduled"
 
 _MISSED_HEARTBEATS: Final = 2
@@ -77,6 +79,7 @@ class KeyWatch:
         listener: Told of everything, on the event loop.
         restore: Creates the bucket when it is found missing.
         pace: How it keeps time.
+        keep: What runs it. When it must be started again, it reads everything again.
 
     Attributes:
         rereads: How often all was read again, by reason. The reasons are few and fixed.
@@ -91,6 +94,7 @@ class KeyWatch:
         *,
         restore: Callable[[], Awaitable[None]],
         pace: Pace = DEFAULT_PACE,
+        keep: Keep = alone,
     ) -> None:
         self._client = client
         self._api = api
@@ -98,6 +102,8 @@ class KeyWatch:
         self._listener = listener
         self._restore = restore
         self._pace = pace
+        self._keep = keep
+        self._beat: Beat = unheard
         self.rereads: Counter[str] = Counter()
         self._known: dict[str, int] = {}
         self._seen: set[str] | None = None
@@ -111,7 +117,10 @@ class KeyWatch:
         self._ahead = 0
         self._cause = AWAY
         self._feed: Feed | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._lag = 0
+        self._heard = 0.0
+        self._began = False
+        self._running: Kept | None = None
 
     @property
     def revision(self) -> int:
@@ -123,8 +132,25 @@ class KeyWatch:
         """See `Watch.synced`."""
         return self._synced.is_set()
 
+    @property
+    def bucket(self) -> str:
+        """The name of the bucket."""
+        return self._spec.name
+
+    @property
+    def lag(self) -> int:
+        """Revisions that the stream was ahead of what it had delivered here, when they were last compared."""
+        return self._lag
+
+    @property
+    def silence(self) -> float:
+        """Seconds since the last sign of life of the store."""
+        heard = self._heard if self._feed is None else max(self._heard, self._feed.heard)
+        return max(0.0, asyncio.get_running_loop().time() - heard)
+
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._run(), name=f"watch {self._spec.name}")
+        self._heard = asyncio.get_running_loop().time()
+        self._running = self._keep(f"watch-{self._spec.name}", self._run)
         patience = self._pace.patience * 10
         try:
             async with asyncio.timeout(patience):
@@ -144,16 +170,19 @@ class KeyWatch:
 
     async def aclose(self) -> None:
         """Stop following. The listener is told nothing more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        if self._running is not None:
+            await self._running.aclose()
+            self._running = None
         await self._retire()
         self._synced.clear()
 
-    async def _run(self) -> None:
+    async def _run(self, beat: Beat) -> None:
+        self._beat = beat
         wait = _FIRST_WAIT
-        reason = cause = ""
+        reason = cause = RESTARTED if self._began else ""
+        self._began = True
         while True:
+            beat()
             read = False
             try:
                 if reason:
@@ -200,7 +229,7 @@ class KeyWatch:
         await self._sweep(self._seen)
         self._seen = None
         self._revision = max(self._revision, stream.state.last_seq)
-        self._ahead = 0
+        self._ahead = self._lag = 0
         self._raise_doubt(feed)
         self._told_lost = False
         self._synced.set()
@@ -303,6 +332,7 @@ class KeyWatch:
         if self._revision < ahead:
             raise _Doubt(BEHIND)
         self._ahead = stream.state.last_seq
+        self._lag = max(0, self._ahead - self._revision)
 
     def _raise_doubt(self, feed: Feed) -> None:
         if not self._client.is_connected or self._client.stats["reconnects"] != self._reconnects:
@@ -317,6 +347,7 @@ class KeyWatch:
 
     async def _pause(self, event: asyncio.Event) -> None:
         """Wait for the event, a quarter of a heartbeat at most."""
+        self._beat()
         try:
             async with asyncio.timeout(self._pace.heartbeat / 4):
                 await event.wait()
@@ -326,4 +357,5 @@ class KeyWatch:
     async def _retire(self) -> None:
         feed, self._feed = self._feed, None
         if feed is not None:
+            self._heard = max(self._heard, feed.heard)
             await feed.aclose()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
@@ -18,6 +18,9 @@ from hub.telemetry.pauses import GcPauses
 from hub.version import __version__
 
 _KNOWN: Final = {each.name: each for each in CATALOGUE}
+_OWN: Final = ("hub_dependency_", "hub_task_", "hub_nats_", "hub_stream_", "hub_watch_")
+OWN_HEALTH: Final = tuple(name for name in _KNOWN if name.startswith(_OWN))
+"""The metrics of the hub's own health, which `Sources` takes by their names."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,6 +41,8 @@ class Sources:
         discover_waiters: How many discoveries wait for a change right now.
         cached_answers: How many encoded answers are kept, and how large they are together.
         connections: How many connections of instances are known.
+        labelled: More metrics with one label, by their name in the catalogue: the figure for each value of the label.
+        plain: More metrics without a label, by their name in the catalogue.
     """
 
     instances: Callable[[], Mapping[str, int]] = dict
@@ -53,6 +58,8 @@ class Sources:
     discover_waiters: Callable[[], int] = int
     cached_answers: Callable[[], tuple[int, int]] = lambda: (0, 0)
     connections: Callable[[], int] = int
+    labelled: Mapping[str, Callable[[], Mapping[str, float]]] = field(default_factory=dict)
+    plain: Mapping[str, Callable[[], float]] = field(default_factory=dict)
 
 
 class Metrics:
@@ -178,7 +185,20 @@ class _Families(Collector):
         yield _gauge("hub_leader", sources.leading())
         yield _gauge("hub_doubt", sources.doubting())
         yield _gauge("hub_event_loop_lag_seconds", metrics.event_loop_lag)
+        yield from self._of_the_hub()
         yield _labelled(GaugeMetricFamily, "hub_build_info", {__version__: 1})
+
+    def _of_the_hub(self) -> Iterator[Metric]:
+        """What the hub tells of its own health, in the order of the catalogue."""
+        sources = self._metrics.sources
+        for name in OWN_HEALTH:
+            counts = _KNOWN[name].kind == "counter"
+            if _KNOWN[name].labels:
+                values = sources.labelled.get(name, dict)()
+                yield _labelled(CounterMetricFamily if counts else GaugeMetricFamily, name, values)
+            else:
+                value = sources.plain.get(name, float)()
+                yield _counter(name, value) if counts else _gauge(name, value)
 
     def _requests(self) -> Iterator[Metric]:
         name = "hub_requests_total"

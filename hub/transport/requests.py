@@ -20,6 +20,7 @@ from nats.aio.subscription import Subscription
 from hub.errors import DeadlineExceeded, PayloadTooLarge, Unavailable
 from hub.transport.connection import describe
 from hub.transport.direct import subscribe_direct
+from hub.transport.loops import Beat, Keep, Kept, alone, woken
 
 DEFAULT_TIMEOUT = 2.0
 _SWEEP_INTERVAL = 0.02
@@ -27,22 +28,30 @@ _NOBODY = ("", None)
 
 
 class Requester:
-    """Sends requests on a connection and waits for their replies."""
+    """Sends requests on a connection and waits for their replies.
 
-    def __init__(self, client: Client) -> None:
+    Args:
+        client: The connection.
+        keep: What runs its sweeper, which fails the requests that nobody answers.
+        name: The name of the sweeper.
+    """
+
+    def __init__(self, client: Client, *, keep: Keep = alone, name: str = "requests-sweeper") -> None:
         self._client = client
+        self._keep = keep
+        self._name = name
         self._loop = asyncio.get_running_loop()  # asking for it is a system call, dear once in every request
         self._prefix = client.new_inbox() + "."
         self._count = 0
         self._waiting: dict[str, tuple[str, asyncio.Future[Msg]]] = {}
         self._deadlines: list[tuple[float, str]] = []
         self._subscription: Subscription | None = None
-        self._sweeper: asyncio.Task[None] | None = None
+        self._sweeper: Kept | None = None
         self._overdue = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         self._subscription = await subscribe_direct(self._client, self._prefix + "*", self._on_reply)
-        self._sweeper = asyncio.create_task(self._sweep(), name="requests-sweeper")
+        self._sweeper = self._keep(self._name, self._sweep)
         return self
 
     async def __aexit__(
@@ -53,8 +62,8 @@ class Requester:
     async def aclose(self) -> None:
         """Fail what still waits, and stop. The connection stays open."""
         if self._sweeper is not None:
-            self._sweeper.cancel()
-            await asyncio.gather(self._sweeper, return_exceptions=True)
+            await self._sweeper.aclose()
+            self._sweeper = None
         for _, future in self._waiting.values():
             if not future.done():
                 future.set_exception(Unavailable("request: the connection is being closed"))
@@ -124,11 +133,12 @@ class Requester:
         else:
             future.set_result(message)
 
-    async def _sweep(self) -> None:
+    async def _sweep(self, beat: Beat) -> None:
         while True:
+            beat()
             if not self._deadlines:
                 self._overdue.clear()
-                await self._overdue.wait()
+                await woken(self._overdue, beat)
             await asyncio.sleep(_SWEEP_INTERVAL)
             now = self._loop.time()
             while self._deadlines and (self._deadlines[0][0] <= now or self._deadlines[0][1] not in self._waiting):

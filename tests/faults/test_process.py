@@ -231,6 +231,7 @@ async def test_the_sidecar_tells_how_the_hub_is(own_hub: HubProcess, own_client:
             "cache": "not_configured",
             "nats": "healthy",
             "kafka": "not_configured",
+            "hub": "healthy",
         }
         assert (await http.get("/livez")).status_code == (await http.get("/readyz")).status_code == 200
         assert (await http.get("/nowhere")).status_code == 404

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hub.telemetry.catalogue import CATALOGUE
 from hub.telemetry.meter import BOUNDS, RequestMeter
-from hub.telemetry.metrics import Metrics, Sources
+from hub.telemetry.metrics import OWN_HEALTH, Metrics, Sources
 from hub.version import __version__
 
 
@@ -44,6 +44,7 @@ def test_the_labels_of_the_catalogue_are_those_that_are_scraped() -> None:
         resyncs=lambda: {"scheduled": 1},
         graph_edges=lambda: {"declared": 1},
         discoveries=lambda: {"hit": 1},
+        labelled={name: lambda: {"some": 1.0} for name in OWN_HEALTH},
     )
     metrics.adoption_skips["name"] += 1
     for name, family in scraped(metrics).items():
@@ -138,6 +139,8 @@ def test_what_is_there_to_be_seen_is_looked_at_when_scraped() -> None:
         discover_waiters=lambda: 4,
         cached_answers=lambda: (3, 700),
         connections=lambda: 5,
+        labelled={"hub_task_restarts_total": lambda: {"sweep-time": 2}, "hub_dependency_up": lambda: {"cache": 0}},
+        plain={"hub_nats_reconnects_total": lambda: 4},
     )
     instances["critical"] = 1
     assert sample(metrics, "hub_instances", status="passing") == 2
@@ -155,6 +158,23 @@ def test_what_is_there_to_be_seen_is_looked_at_when_scraped() -> None:
     assert sample(metrics, "hub_cached_answers") == 3
     assert sample(metrics, "hub_cached_answers_bytes") == 700
     assert sample(metrics, "hub_connections") == 5
+    assert sample(metrics, "hub_task_restarts_total", task="sweep-time") == 2
+    assert sample(metrics, "hub_dependency_up", dependency="cache") == 0
+    assert sample(metrics, "hub_nats_reconnects_total") == 4
+
+
+def test_two_hubs_in_one_process_count_apart() -> None:
+    one, other = Metrics(), Metrics()
+    one.heartbeats += 1
+    assert (sample(one, "hub_heartbeats_total"), sample(other, "hub_heartbeats_total")) == (1, 0)
+    assert one.content_type.startswith("text/plain")
+
+
+def test_observing_costs_next_to_nothing() -> None:
+    meter = RequestMeter("hub.discover")
+    rounds = 20_000
+    seconds = min(timeit.repeat(lambda: meter.observe("ok", 0.0003), number=rounds, repeat=5)) / rounds
+    assert seconds < 10e-6  # about 0.13 µs on an idle machine; what this must catch is another order of magnitude
 
 
 def test_where_performance_is_not_measured_the_dear_figures_are_not_told_and_the_rest_is() -> None:
@@ -178,17 +198,3 @@ def test_pauses_of_the_garbage_collector_are_measured_while_somebody_wants_to_kn
     assert sample(metrics, "hub_gc_pause_seconds_count", generation="2") == 1
     assert sample(metrics, "hub_gc_pause_seconds_sum", generation="2") > 0
     assert not any(getattr(callback, "__self__", None) is metrics.pauses for callback in gc.callbacks)
-
-
-def test_two_hubs_in_one_process_count_apart() -> None:
-    one, other = Metrics(), Metrics()
-    one.heartbeats += 1
-    assert (sample(one, "hub_heartbeats_total"), sample(other, "hub_heartbeats_total")) == (1, 0)
-    assert one.content_type.startswith("text/plain")
-
-
-def test_observing_costs_next_to_nothing() -> None:
-    meter = RequestMeter("hub.discover")
-    rounds = 20_000
-    seconds = min(timeit.repeat(lambda: meter.observe("ok", 0.0003), number=rounds, repeat=5)) / rounds
-    assert seconds < 10e-6  # about 0.13 µs on an idle machine; what this must catch is another order of magnitude

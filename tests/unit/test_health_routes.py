@@ -1,0 +1,59 @@
+"""What monitors are answered, for every way in which a hub can be."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from hub.sidecar.routes import health, livez, readyz
+
+WELL = {"database": "not_configured", "cache": "not_configured", "kafka": "not_configured"} | dict.fromkeys(
+    ("nats", "hub"), "healthy"
+)
+
+
+@dataclass
+class Shown:
+    """A hub that is as it is said to be."""
+
+    checks_: dict[str, str] = field(default_factory=dict)
+    alive: bool = True
+    ready: bool = True
+    registered_services: int = 3
+
+    def checks(self) -> dict[str, str]:
+        return {**WELL, **self.checks_}
+
+    def details(self) -> dict[str, Any]:
+        return {}
+
+    def scrape(self) -> tuple[bytes, str]:
+        return b"", "text/plain"
+
+
+@pytest.mark.parametrize(
+    ("hub", "status", "answers"),
+    [
+        (Shown(), "healthy", (200, 200, 200)),
+        (Shown({"database": "healthy"}), "healthy", (200, 200, 200)),
+        (Shown({"database": "unhealthy"}), "degraded", (200, 200, 200)),
+        (Shown({"cache": "unhealthy", "kafka": "unhealthy"}), "degraded", (200, 200, 200)),
+        (Shown({"cache": "degraded"}), "degraded", (200, 200, 200)),
+        (Shown({"nats": "degraded"}), "degraded", (200, 200, 200)),
+        (Shown({"hub": "degraded"}), "degraded", (200, 200, 200)),
+        (Shown(ready=False), "degraded", (200, 200, 503)),
+        (Shown({"nats": "unhealthy"}, ready=False), "unhealthy", (503, 200, 503)),
+        (Shown({"hub": "unhealthy"}, alive=False), "unhealthy", (503, 503, 200)),
+    ],
+    ids=[
+        *("well", "all well", "no database", "no cache, no kafka", "cache slow", "too few replicas"),
+        *("task restarted", "starting", "no nats", "task keeps failing"),
+    ],
+)
+def test_monitors_are_told_what_to_do(hub: Shown, status: str, answers: tuple[int, int, int]) -> None:
+    told = health(hub)
+    assert json.loads(bytes(told.body))["status"] == status
+    assert (told.status_code, livez(hub).status_code, readyz(hub).status_code) == answers
