@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import secrets
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from types import TracebackType
@@ -16,6 +17,7 @@ import structlog
 from nats.aio.client import Client
 
 from hub.core.answers import Answers
+from hub.core.catalog import Catalog
 from hub.core.graph_answers import GraphAnswers
 from hub.core.observations import Observations
 from hub.core.registry import Registry
@@ -98,6 +100,8 @@ class Hub:
         self._stack = contextlib.AsyncExitStack()
         self._supervisor = Supervisor()
         self._endpoints: list[Endpoint] = []
+        self._answering: dict[str, Endpoint] = {}
+        self._followers: list[Callable[[str], None]] = []
         self._connected = False
         self._trouble = ""
         self._started = False
@@ -140,6 +144,23 @@ class Hub:
     def scrape(self) -> tuple[bytes, str]:
         """The metrics as Prometheus reads them, and their content type."""
         return self.metrics.render(), self.metrics.content_type
+
+    @property
+    def catalog(self) -> Catalog:
+        """All that is registered."""
+        return self.registry.catalog
+
+    def follow(self, notice: Callable[[str], None]) -> None:
+        """Call `notice` with a service's name after each visible change to it."""
+        self._followers.append(notice)
+
+    async def ask(self, subject: str, payload: bytes) -> bytes:
+        """What this hub answers to a request, by the same rules as on NATS. Raises as the subject refuses."""
+        return await self._answering[subject].ask(payload)
+
+    async def heartbeat(self, service: str, instance_id: str, payload: bytes) -> None:
+        """Let an instance beat. Raises as `Heartbeats.publish` does."""
+        await self._heartbeats.publish(service, instance_id, payload)
 
     @property
     def shown_url(self) -> str:
@@ -224,8 +245,8 @@ class Hub:
             max_bytes=max_bytes,
         )
         await self._stack.enter_async_context(watch_desired)
-        heartbeats = Heartbeats(self._client, self.registry, self._clock, self.metrics, observing.beaten)
-        await heartbeats.start()
+        self._heartbeats = Heartbeats(self._client, self.registry, self._clock, self.metrics, observing.beaten)
+        await self._heartbeats.start()
         await self._stack.enter_async_context(self._watch)
         await self._follow_connections()
         await self._stack.enter_async_context(self._lease)
@@ -392,6 +413,7 @@ class Hub:
         )
         await endpoint.start()
         self._endpoints.append(endpoint)
+        self._answering[subject] = endpoint
 
     async def _answer_for_itself(self, max_bytes: int) -> None:
         """Answer what each replica is asked about itself, as no other can."""
@@ -412,6 +434,8 @@ class Hub:
         self._changes.notify(service, known.revision if known else catalog.revision, catalog.revision)
         self._health.notice(service)
         self._graph.notice(service)
+        for notice in self._followers:
+            notice(service)
         if self.registry.catalog.unwritten:
             self._sweep.hurry()
 

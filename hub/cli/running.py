@@ -93,7 +93,7 @@ async def _serve(
         hub = Hub(settings, list(settings.nats.url), metrics=metrics, system_url=settings.nats.system_url)
     await stack.enter_async_context(hub)
     _calm_collector()
-    sidecar = await stack.enter_async_context(Sidecar(hub, host=settings.http.host, port=settings.http.port))
+    sidecar = await stack.enter_async_context(Sidecar(hub, settings.http, metrics))
     where = f", data in {settings.data_dir}" if embedded else ""
     took = f"{monotonic() - began:.1f} s"
     say(f"Central Hub {__version__} ready: NATS {hub.shown_url}, HTTP {sidecar.url}{where} ({took})")

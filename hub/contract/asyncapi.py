@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from hub.contract.schemas import DIALECT, portable_pattern
 from hub.wire import fault
 from hub.wire.channels import CHANNELS, CONTRACT_VERSION, HUB, MESSAGES, PARAMETERS, Channel, message_name
 from hub.wire.correlation import REQUEST_ID_HEADER
 from hub.wire.fault import ErrorReply
 from hub.wire.metrics import CONTENT_TYPE_HEADER, HUB_ID_HEADER
 from hub.wire.record import Record
+from hub.wire.schemas import DIALECT, portable_pattern
 
 Node = dict[str, Any]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from hub.contract import asyncapi, tables, yaml
-from hub.contract.schemas import schema
 from hub.wire.channels import MESSAGES
+from hub.wire.schemas import schema
 
 ASYNCAPI: Final = "subjects/asyncapi.yaml"
 SCHEMAS: Final = "schemas/v1"

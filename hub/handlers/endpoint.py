@@ -17,7 +17,7 @@ from hub.handlers.following import Following
 from hub.handlers.inflight import InFlight
 from hub.handlers.sparing import Sparing
 from hub.telemetry.meter import OK, RequestMeter
-from hub.telemetry.request import RequestContext
+from hub.telemetry.request import RequestContext, current_request
 from hub.transport.direct import DirectMessage, subscribe_direct
 from hub.wire import fault
 from hub.wire.subjects import QUEUE_GROUP
@@ -96,6 +96,26 @@ class Endpoint:
         if self._subscription is not None and self._client.is_connected:
             await self._subscription.drain()  # type: ignore[no-untyped-call]
         self._subscription = None
+
+    async def ask(self, payload: bytes) -> bytes:
+        """The reply to a request that came another way than NATS: by the same rules and bounds, and counted with them.
+
+        Raises:
+            HubError: it is refused.
+        """
+        began = perf_counter()
+        request = current_request() or RequestContext()
+        self._following.begin(request, self._subject, len(payload))
+        try:
+            answer = self._respond(payload)
+            reply = answer if isinstance(answer, bytes) else await self._in_flight.hold(answer)
+        except Exception as cause:  # noqa: BLE001  # it is raised again, as an error of the contract
+            error = cause if isinstance(cause, HubError) else self._fault(cause, request)
+            sizes = len(payload), 0
+            self._done(request, error.code, error.status, perf_counter() - began, sizes, waited=self._patient)
+            raise error from (None if error is cause else cause)
+        self._done(request, OK, 0, perf_counter() - began, (len(payload), len(reply)), waited=self._patient)
+        return reply
 
     async def _on_message(self, message: Msg) -> None:
         began = perf_counter()

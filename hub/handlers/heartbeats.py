@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import nats.errors
 import structlog
+from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from hub.core.registry import Registry
-from hub.errors import HubError
+from hub.errors import HubError, Unavailable
 from hub.handlers.clock import Clock
 from hub.telemetry.metrics import Metrics
 from hub.transport.direct import subscribe_direct
 from hub.wire import subjects
-from hub.wire.codec import Decoder
+from hub.wire.codec import Decoder, encode
+from hub.wire.names import InstanceId, ServiceName
 from hub.wire.registration import Heartbeat
 
 log = structlog.get_logger(__name__)
+
+
+class _Beating(Struct, frozen=True, kw_only=True):
+    """Whose beat it is."""
+
+    name: ServiceName
+    instance_id: InstanceId
 
 
 class Heartbeats:
@@ -45,10 +55,29 @@ class Heartbeats:
         self._metrics = metrics
         self._on_uses = on_uses
         self._decode = Decoder(Heartbeat)
+        self._decode_beating = Decoder(_Beating)
 
     async def start(self) -> None:
         """Begin to hear, for as long as the connection is open."""
         await subscribe_direct(self._client, subjects.HEARTBEATS, self._on_beat)
+
+    async def publish(self, service: str, instance_id: str, payload: bytes) -> None:
+        """Let an instance that cannot do so itself beat: said on NATS, where every replica hears it.
+
+        Raises:
+            InvalidRequest, PayloadTooLarge: no instance can be called so, or no beat says that.
+            NotFound: it is not registered.
+            Unavailable: NATS is away.
+        """
+        whose = self._decode_beating(encode({"name": service, "instance_id": instance_id}))
+        self._decode(payload)
+        entry = self._registry.locate(whose.name, whose.instance_id)
+        if not self._client.is_connected:
+            raise Unavailable("NATS: the hub is not connected, nobody would hear this beat; try again")
+        try:
+            await self._client.publish(subjects.heartbeat(entry.key), payload)
+        except (nats.errors.Error, OSError) as error:
+            raise Unavailable(f"NATS: the beat could not be sent ({str(error) or type(error).__name__})") from None
 
     async def _on_beat(self, message: Msg) -> None:
         key = message.subject[len(subjects.HEARTBEAT_PREFIX) :]

@@ -51,6 +51,8 @@ class Http(_Section, frozen=True, kw_only=True):
 
     host: Text = "127.0.0.1"
     port: Port = 7000
+    max_connections: Annotated[int, Meta(ge=16, le=100_000)] = 2048
+    watchers: Annotated[int, Meta(ge=0, le=10_000)] = 200
 
 
 class Log(_Section, frozen=True, kw_only=True):

@@ -1,59 +1,200 @@
-"""HTTP connections that cannot be held for nothing: who asks nothing is closed, and makes room when it is scarce.
+"""HTTP connections that cannot be held for nothing.
 
-uvicorn waits without end for the first request of a connection, or for the rest of one, and answers 503 to everybody
-once it has as many as it takes: a few hundred idle connections would make a healthy hub look dead to its probes.
+uvicorn waits without end for the first request of a connection, for the rest of one, and for who does not read; and it
+answers 503 to everybody once it has as many connections as it takes. A few hundred idle ones would make a healthy hub
+look dead to its probes. Here whoever does not go on is closed, and whoever is idle makes room. And it looks at all that
+has come at once: a thousand requests in the same moment would keep NATS waiting until the last of them was understood.
+Here they take turns.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections import deque
+from http import HTTPStatus
+from typing import Any, Final
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-PATIENCE = 10.0
-"""Seconds in which a connection must bring a whole request; at most twice as many pass until it is closed."""
-MAX_CONNECTIONS = 200
-"""Far below what a process may open by default (1024), since the hub needs descriptors of its own."""
+from hub.errors import HubError, InvalidRequest
+from hub.sidecar.problems import MEDIA_TYPE, RequestTimeout, document
+from hub.sidecar.replies import SECURITY
+from hub.sidecar.requests import PATIENCE
+
+STALLED: Final = 20.0
+"""Seconds after which a connection is cut that has not taken what was written to it."""
+MAX_UNREAD: Final = 1024 * 1024
+"""Bytes of a body that may come after the response to it, from a caller who has not heard yet that it is too large."""
+
+_A_TURN: Final = 1
+"""Connections that are looked at before everything else on the event loop gets its turn."""
+
+
+class Connections:
+    """Those that are open. Made on the running event loop.
+
+    Args:
+        limit: How many may be.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._loop = asyncio.get_running_loop()
+        self._turns = _A_TURN
+        self._came: deque[tuple[GuardedProtocol, bytes]] = deque()
+        self._idle: dict[GuardedProtocol, None] = {}
+        self._open = 0
+
+    def __len__(self) -> int:
+        return self._open
+
+    def opened(self, connection: GuardedProtocol) -> None:
+        """Another one. The one that has been idle for longest makes room for it, if need be; itself if none is."""
+        self._open += 1
+        self._idle[connection] = None
+        if self._open > self._limit:
+            longest = next(iter(self._idle))
+            del self._idle[longest]
+            longest.transport.abort()
+
+    def closed(self, connection: GuardedProtocol) -> None:
+        """One less."""
+        self._open -= 1
+        self._idle.pop(connection, None)
+
+    def idle(self, connection: GuardedProtocol) -> None:
+        """It has been answered."""
+        self._idle[connection] = None
+
+    def busy(self, connection: GuardedProtocol) -> None:
+        """It has asked."""
+        self._idle.pop(connection, None)
+
+    def came(self, connection: GuardedProtocol, data: bytes) -> None:
+        """Data came for it, which is looked at when it is its turn: at once, mostly."""
+        if not self._turns or self._came:
+            self._came.append((connection, data))
+            return
+        if self._turns == _A_TURN:
+            self._loop.call_soon(self._next_turn)
+        self._turns -= 1
+        connection.look(data)
+
+    def _next_turn(self) -> None:
+        self._turns = _A_TURN
+        if not self._came:
+            return
+        self._loop.call_soon(self._next_turn)
+        while self._came and self._turns:
+            connection, data = self._came.popleft()
+            self._turns -= 1
+            connection.look(data)
 
 
 class GuardedProtocol(H11Protocol):
-    """One HTTP connection."""
+    """One HTTP connection.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    Args:
+        guard: Where to say so.
+    """
+
+    def __init__(self, *args: Any, guard: Connections, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._answered = 0
-        self._answered_before = 0
-        self._opened = self.loop.time()
-        self._check: asyncio.TimerHandle | None = None
+        self._guard = guard
+        self._asking: asyncio.TimerHandle | None = None
+        self._reading: asyncio.TimerHandle | None = None
+        self._begun = False
+        self._unread = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See `asyncio.Protocol.connection_made`."""
         super().connection_made(transport)
-        self._check = self.loop.call_later(PATIENCE, self._look)
-        if len(self.connections) > MAX_CONNECTIONS:
-            guarded = [other for other in self.connections if isinstance(other, GuardedProtocol) and other.is_idle]
-            min(guarded, key=lambda other: other._opened).transport.abort()
+        self._asking = self.loop.call_later(PATIENCE, self._too_slow)
+        self._guard.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol.connection_lost`."""
-        if self._check is not None:
-            self._check.cancel()
+        self._guard.closed(self)
+        self._stop_asking()
+        self.resume_writing()
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """See `asyncio.Protocol.data_received`."""
+        self._guard.came(self, data)
+
+    def look(self, data: bytes) -> None:
+        """Look at what came."""
+        if self.transport.is_closing():
+            return
+        if self.is_idle:
+            self._begun = True
+            if self._asking is None:
+                self._asking = self.loop.call_later(PATIENCE, self._too_slow)
+            if self.conn.their_state is h11.SEND_BODY:
+                self._unread += len(data)
+                if self._unread > MAX_UNREAD:
+                    self.transport.abort()
+                    return
+        super().data_received(data)
+        if not self.is_idle:
+            self._stop_asking()
+            self._guard.busy(self)
 
     def on_response_complete(self) -> None:
         """See `H11Protocol.on_response_complete`."""
-        self._answered += 1
+        self._begun = False
+        self._unread = 0
+        if not self.transport.is_closing():
+            self._guard.idle(self)
         super().on_response_complete()
+        if not self.is_idle:  # the next request had come already
+            self._guard.busy(self)
+
+    def pause_writing(self) -> None:
+        """See `asyncio.Protocol.pause_writing`."""
+        super().pause_writing()
+        self._reading = self._reading or self.loop.call_later(STALLED, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """See `asyncio.Protocol.resume_writing`."""
+        super().resume_writing()
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
+
+    def send_400_response(self, msg: str) -> None:
+        """See `H11Protocol.send_400_response`."""
+        self._end(InvalidRequest("request: expected HTTP/1.1, got something else"))
 
     @property
     def is_idle(self) -> bool:
         """Whether no request of it is being answered."""
         return self.cycle is None or self.cycle.response_complete
 
-    def _look(self) -> None:
-        if self.is_idle and self._answered == self._answered_before:
+    def _too_slow(self) -> None:
+        """A request did not come as a whole, or none did."""
+        self._asking = None
+        if self._begun and self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+            self._end(RequestTimeout(f"request: expected whole headers within {PATIENCE:g} s"))
+        else:
             self.transport.abort()
-            return
-        self._answered_before = self._answered
-        self._check = self.loop.call_later(PATIENCE, self._look)
+
+    def _stop_asking(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
+            self._asking = None
+
+    def _end(self, error: HubError) -> None:
+        """Say what is wrong with what was sent, which is no request, and close."""
+        body = document(error, "")
+        reason = HTTPStatus(error.status).phrase
+        headers = {**SECURITY, "content-type": MEDIA_TYPE, "content-length": str(len(body)), "connection": "close"}
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        self.transport.write(f"HTTP/1.1 {error.status} {reason}\r\n{head}\r\n".encode() + body)
+        self.transport.close()
+
+    def _should_upgrade(self) -> bool:
+        """No: and whoever asks for it is answered as if it had not, without a line in the log."""
+        return False

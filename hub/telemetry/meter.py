@@ -87,3 +87,24 @@ class RequestMeter:
     def errors(self) -> int:
         """How many of them did not end well."""
         return self.requests - self.outcomes[OK]
+
+
+class ResponseMeter:
+    """The responses of the HTTP face.
+
+    Attributes:
+        counts: How many there were, by route and status.
+    """
+
+    __slots__ = ("counts",)
+
+    def __init__(self) -> None:
+        self.counts: dict[tuple[str, int], int] = {}
+
+    def expect(self, route: str, status: int) -> None:
+        """Tell of these even while there are none. Routes are paths with their places, never what callers asked for."""
+        self.counts.setdefault((route, status), 0)
+
+    def count(self, route: str, status: int) -> None:
+        """Count one."""
+        self.counts[route, status] = self.counts.get((route, status), 0) + 1

@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from hub.telemetry.catalogue import CATALOGUE
-from hub.telemetry.meter import Histogram
+from hub.telemetry.meter import Histogram, ResponseMeter
 from hub.telemetry.meter import RequestMeter as RequestMeter
 from hub.telemetry.pauses import GcPauses
 from hub.version import __version__
@@ -43,6 +43,8 @@ class Sources:
         connections: How many connections of instances are known.
         labelled: More metrics with one label, by their name in the catalogue: the figure for each value of the label.
         plain: More metrics without a label, by their name in the catalogue.
+        http_connections: How many HTTP connections are open.
+        http_watchers: How many follow changes over HTTP.
     """
 
     instances: Callable[[], Mapping[str, int]] = dict
@@ -60,6 +62,8 @@ class Sources:
     connections: Callable[[], int] = int
     labelled: Mapping[str, Callable[[], Mapping[str, float]]] = field(default_factory=dict)
     plain: Mapping[str, Callable[[], float]] = field(default_factory=dict)
+    http_connections: Callable[[], int] = int
+    http_watchers: Callable[[], int] = int
 
 
 class Metrics:
@@ -82,6 +86,7 @@ class Metrics:
         registrations: Registrations by what came of them: `new`, `updated`, `unchanged`.
         deregistrations: Instances taken out because somebody asked for it.
         event_loop_lag: Seconds that the event loop was late at its last tick; `ticked` sets it.
+        http: The responses of the HTTP face.
         pauses: What measures the garbage collector, to be entered where it shall.
         registry: The Prometheus registry.
     """
@@ -95,6 +100,7 @@ class Metrics:
         "event_loop_lag",
         "expiries",
         "heartbeats",
+        "http",
         "pauses",
         "performance",
         "registrations",
@@ -120,6 +126,7 @@ class Metrics:
         self.event_loop_lag = 0.0
         self.pauses = GcPauses()
         self._tick_lags = Histogram()
+        self.http = ResponseMeter()
         self._meters: dict[str, RequestMeter] = {}
         self.registry = CollectorRegistry()
         self.registry.register(_Families(self))
@@ -182,6 +189,9 @@ class _Families(Collector):
         yield _labelled(CounterMetricFamily, "hub_adoption_skipped_total", metrics.adoption_skips)
         yield _labelled(CounterMetricFamily, "hub_store_resyncs_total", sources.resyncs())
         yield _counter("hub_events_dropped_total", sources.events_dropped())
+        yield self._responses()
+        yield _gauge("hub_http_connections", sources.http_connections())
+        yield _gauge("hub_http_watchers", sources.http_watchers())
         yield _gauge("hub_leader", sources.leading())
         yield _gauge("hub_doubt", sources.doubting())
         yield _gauge("hub_event_loop_lag_seconds", metrics.event_loop_lag)
@@ -199,6 +209,13 @@ class _Families(Collector):
             else:
                 value = sources.plain.get(name, float)()
                 yield _counter(name, value) if counts else _gauge(name, value)
+
+    def _responses(self) -> Metric:
+        total = "hub_http_responses_total"
+        family = CounterMetricFamily(total, _KNOWN[total].meaning, labels=_KNOWN[total].labels)
+        for (route, status), count in self._metrics.http.counts.items():
+            family.add_metric([route, str(status)], count)
+        return family
 
     def _requests(self) -> Iterator[Metric]:
         name = "hub_requests_total"

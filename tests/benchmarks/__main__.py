@@ -18,7 +18,18 @@ from time import monotonic
 import uvloop
 from rich.console import Console
 
-from tests.benchmarks import cache, discovery, failover, heartbeats, machine, memory, probes, registration, startup
+from tests.benchmarks import (
+    cache,
+    discovery,
+    failover,
+    heartbeats,
+    http,
+    machine,
+    memory,
+    probes,
+    registration,
+    startup,
+)
 from tests.benchmarks.report import Row, as_json, as_markdown, as_table
 from tests.benchmarks.rounds import FULL, QUICK, Pace, Say
 
@@ -31,6 +42,7 @@ TOPICS: dict[str, Callable[[Path, Pace, Say], Awaitable[list[Row]]]] = {
     "startup": startup.measure,
     "memory": memory.measure,
     "probes": probes.measure,
+    "http": http.measure,
 }
 
 

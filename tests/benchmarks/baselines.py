@@ -1,25 +1,39 @@
-"""The raw things that the hub is held against: bare nats-py on uvloop, in a process of its own.
+"""The raw things that the hub is held against, on uvloop, in a process of their own: bare nats-py, and bare starlette.
 
 Usage: python -m tests.benchmarks.baselines echo NATS_URL SUBJECT REPLY_FILE
        python -m tests.benchmarks.baselines hear NATS_URL SUBJECTS COUNT_SUBJECT
+       python -m tests.benchmarks.baselines serve HOST PORT PATH REPLY_FILE
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import nats
+import uvicorn
 import uvloop
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
 
+from hub.sidecar.descriptors import make_room
 from hub.wire.registration import Heartbeat
+
+CHANGES_EVERY = 0.2
+"""Seconds from one event that watchers are told to the next."""
+
+_CONNECTIONS = 2048
 
 _ROOT = Path(__file__).parent.parent.parent
 
@@ -55,6 +69,39 @@ async def hear(url: str, subject: str, count_subject: str) -> None:
     await _stay(client)
 
 
+async def serve(host: str, port: str, path: str, file: str) -> None:
+    """Answer every HTTP request with the same bytes; those who watch, with them again and again."""
+    make_room(_CONNECTIONS)
+    body = await asyncio.to_thread(Path(file).read_bytes)
+
+    async def answer(request: Request) -> Response:
+        return Response(body, media_type="application/json")
+
+    async def events() -> AsyncIterator[bytes]:
+        while True:
+            yield b"event: put\ndata: %b\n\n" % body
+            await asyncio.sleep(CHANGES_EVERY)
+
+    async def watch(request: Request) -> Response:
+        return StreamingResponse(events(), media_type="text/event-stream")
+
+    beat = Route("/{path:path}/heartbeat", answer, methods=["PUT"])
+    app = Starlette(routes=[Route(path, answer), Route("/discovery/watch", watch), beat])
+    config = uvicorn.Config(app, host=host, port=int(port), http="h11", log_config=None, access_log=False)
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve())
+    await asyncio.to_thread(sys.stdin.read)
+    server.should_exit = True
+    await serving
+
+
+class _Server(uvicorn.Server):
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """See `uvicorn.Server`; says so."""
+        await super().startup(sockets)
+        print("ready", flush=True)
+
+
 async def _stay(client: Client) -> None:
     await client.flush()
     print("ready", flush=True)
@@ -79,4 +126,5 @@ def running(*arguments: str) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    uvloop.run({"echo": echo, "hear": hear}[sys.argv[1]](*sys.argv[2:]))
+    roles: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {"echo": echo, "hear": hear, "serve": serve}
+    uvloop.run(roles[sys.argv[1]](*sys.argv[2:]))

@@ -23,6 +23,8 @@ class Pace:
     beats: int = 100_000
     kills: int = 40
     starts: int = 5
+    connections: int = 1000
+    watchers: int = 200
     populations: tuple[int, ...] = (1000, 5000, 10_000, 20_000)
     judged: bool = True
 
@@ -35,6 +37,8 @@ QUICK = Pace(
     beats=2000,
     kills=2,
     starts=1,
+    connections=50,
+    watchers=5,
     populations=(100, 200, 400, 800),
     judged=False,
 )

@@ -24,6 +24,7 @@ ROWS = {
     "startup": 2,
     "memory": 6,
     "probes": 1,
+    "http": 4,
 }
 
 

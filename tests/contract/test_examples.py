@@ -8,11 +8,11 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from hub.contract.schemas import schema
 from hub.errors import InvalidRequest
 from hub.wire import fault
 from hub.wire.channels import CHANNELS, MESSAGES, message_name
 from hub.wire.codec import Decoder, encode
+from hub.wire.schemas import schema
 from tests.contract.golden import INVALID, VALID, Golden, name_of
 
 _SAID_TO_THE_HUB = {

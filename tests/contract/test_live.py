@@ -12,8 +12,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from hub.contract import asyncapi
-from hub.contract.schemas import schema
 from hub.wire.channels import CHANNELS, HUB, MESSAGES, Channel, message_name
+from hub.wire.schemas import schema
 from tests.calls import connected
 from tests.contract.golden import EXAMPLES
 from tests.hubs import HubProcess

@@ -12,7 +12,7 @@ import pytest
 from hub.cli.group import VERBS, LazyGroup, hub
 from hub.core import awareness, removal, silence
 from hub.settings.model import Settings
-from hub.sidecar.routes import TABLE
+from hub.sidecar.table import TABLE
 from hub.telemetry.catalogue import CATALOGUE
 from hub.wire import codec, registration
 from hub.wire.channels import CHANNELS
@@ -76,9 +76,9 @@ def test_every_verb_of_the_hub_command_is_listed_with_what_it_does() -> None:
     assert listed == [(f"`hub {name}`", verb.summary) for name, verb in VERBS.items()]
 
 
-def test_every_route_is_listed() -> None:
-    listed = [route for route, *_ in rows(DEPLOY, "| route | for | answers |")]
-    assert listed == [f"`{row.method} {row.path}`" for row in TABLE]
+def test_every_route_is_listed_with_whom_it_is_for_and_what_it_answers() -> None:
+    listed = rows(DEPLOY, "| route | for | answers |")
+    assert listed == [(f"`{row.method} {row.path}`", row.audience, row.answers) for row in TABLE]
 
 
 def test_every_metric_is_listed_with_its_kind_and_meaning() -> None:

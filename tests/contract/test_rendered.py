@@ -15,8 +15,8 @@ import pytest
 
 from hub import contract
 from hub.contract import asyncapi, tables, yaml
-from hub.contract.schemas import attribute_docs
 from hub.wire.channels import MESSAGES
+from hub.wire.schemas import attribute_docs
 from tests.contract import blocks
 from tests.contract.golden import ROOT
 

@@ -7,15 +7,14 @@ import json
 import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from hub.sidecar.connections import MAX_CONNECTIONS
 from tests.calls import call, connected, discover, ids, refusal, register
+from tests.http import address
 from tests.hubs import HubProcess
 from tests.raw import published, send
 from tests.servers import NatsServer
@@ -233,35 +232,37 @@ async def test_a_reply_subject_of_the_hubs_own_is_not_spoken_to(own_hub: HubProc
 
 
 @pytest.mark.parametrize("opening", [b"", b"GET /livez HTTP/1.1\r\nHost: a\r\nX: "], ids=["silent", "half a request"])
-async def test_idle_http_connections_do_not_shut_the_probes_out(
-    own_hub: HubProcess, own_client: Client, opening: bytes
-) -> None:
-    address = urlsplit(own_hub.http_url)
-    held = []
-    for _ in range(MAX_CONNECTIONS + 100):
-        _, writer = await asyncio.open_connection(address.hostname, address.port)
-        writer.write(opening)
-        held.append(writer)
-    try:
-        async with httpx.AsyncClient(base_url=own_hub.http_url, timeout=10) as http:
-            assert (await http.get("/livez")).status_code == 200
-            assert (await http.head("/livez")).status_code == 200
-            assert (await http.options("/livez")).status_code == 405
-            assert (await http.request("BREW", "/metrics")).status_code == 405
-            assert (await http.get("/health", headers={"x-large": "x" * 200_000})).status_code in (400, 431)
-            assert (await http.get("/readyz")).status_code == 200
-        assert "revision" in await register(own_client, "meanwhile")
-        open_now = len(list(Path(f"/proc/{own_hub.pid}/fd").iterdir()))
-        assert open_now < MAX_CONNECTIONS + 100
-    finally:
-        for writer in held:
-            writer.transport.abort()
-    assert "Traceback" not in own_hub.output()
+async def test_idle_http_connections_do_not_shut_the_probes_out(tmp_path: Path, opening: bytes) -> None:
+    limit = 200
+    with HubProcess(tmp_path / "hub", variables={"HUB_HTTP_MAX_CONNECTIONS": str(limit)}) as hub:
+        held = []
+        try:
+            for _ in range(limit + 100):
+                _, writer = await asyncio.open_connection(*address(hub))
+                writer.write(opening)
+                held.append(writer)
+            await _probes_are_answered(hub)
+            async with connected(hub.nats_url) as client:
+                assert "revision" in await register(client, "meanwhile")
+            assert len(list(Path(f"/proc/{hub.pid}/fd").iterdir())) < limit + 100
+        finally:
+            for writer in held:
+                writer.transport.abort()
+        assert "Traceback" not in hub.output()
+
+
+async def _probes_are_answered(hub: HubProcess) -> None:
+    async with httpx.AsyncClient(base_url=hub.http_url, timeout=10) as http:
+        assert (await http.get("/livez")).status_code == 200
+        assert (await http.head("/livez")).status_code == 200
+        assert (await http.options("/livez")).status_code == 405
+        assert (await http.request("BREW", "/metrics")).status_code == 405
+        assert (await http.get("/health", headers={"x-large": "x" * 200_000})).status_code in (400, 431)
+        assert (await http.get("/readyz")).status_code == 200
 
 
 async def test_an_idle_http_connection_is_closed_after_a_while(own_hub: HubProcess) -> None:
-    address = urlsplit(own_hub.http_url)
-    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    reader, writer = await asyncio.open_connection(*address(own_hub))
     async with asyncio.timeout(40):
         with_error = False
         try:

@@ -78,10 +78,10 @@ class Patient:
 
 @asynccontextmanager
 async def patient(server: NatsServer, metrics: Metrics) -> AsyncIterator[Patient]:
-    settings = load(overrides={"nats.url": [server.url]})
+    settings = load(overrides={"nats.url": [server.url], "http.port": 0})
     async with (
         Hub(settings, [server.url], metrics=metrics) as hub,
-        Sidecar(hub, host="127.0.0.1", port=0) as sidecar,
+        Sidecar(hub, settings.http, metrics) as sidecar,
         httpx.AsyncClient(base_url=sidecar.url, timeout=10) as http,
         connected(server.url) as client,
     ):

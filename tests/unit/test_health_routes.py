@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
+import httpx
 import pytest
 
-from hub.sidecar.routes import health, livez, readyz
+from hub.sidecar.face import application
+from hub.sidecar.feed import Feed
+from hub.sidecar.ports import Hub
+from hub.sidecar.row import Serving
+from hub.sidecar.table import TABLE
+from hub.telemetry.meter import ResponseMeter
 
 WELL = {"database": "not_configured", "cache": "not_configured", "kafka": "not_configured"} | dict.fromkeys(
     ("nats", "hub"), "healthy"
@@ -53,7 +58,11 @@ class Shown:
         *("task restarted", "starting", "no nats", "task keeps failing"),
     ],
 )
-def test_monitors_are_told_what_to_do(hub: Shown, status: str, answers: tuple[int, int, int]) -> None:
-    told = health(hub)
-    assert json.loads(bytes(told.body))["status"] == status
-    assert (told.status_code, livez(hub).status_code, readyz(hub).status_code) == answers
+async def test_monitors_are_told_what_to_do(hub: Shown, status: str, answers: tuple[int, int, int]) -> None:
+    serving = Serving(hub=cast(Hub, hub), feed=cast(Feed, None), table=TABLE)
+    transport = httpx.ASGITransport(application(serving, ResponseMeter()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://hub") as http:
+        told = await http.get("/health")
+        codes = [(await http.get(path)).status_code for path in ("/livez", "/readyz")]
+    assert told.json()["status"] == status
+    assert (told.status_code, *codes) == answers

@@ -47,6 +47,7 @@ def test_the_labels_of_the_catalogue_are_those_that_are_scraped() -> None:
         labelled={name: lambda: {"some": 1.0} for name in OWN_HEALTH},
     )
     metrics.adoption_skips["name"] += 1
+    metrics.http.count("/health", 200)
     for name, family in scraped(metrics).items():
         [labels] = {each.labels for each in CATALOGUE if each.name == name}
         assert all(set(sample.labels) - {"le"} == set(labels) for sample in family.samples), name
@@ -56,6 +57,17 @@ def test_the_labels_of_the_catalogue_are_those_that_are_scraped() -> None:
 def test_no_metric_is_described_twice_and_each_in_a_sentence() -> None:
     assert max(Counter(each.name for each in CATALOGUE).values()) == 1
     assert all(each.meaning.endswith(".") for each in CATALOGUE)
+
+
+def test_responses_are_counted_by_route_and_status_and_those_expected_are_told_before() -> None:
+    metrics = Metrics()
+    metrics.http.expect("/health", 200)
+    assert sample(metrics, "hub_http_responses_total", route="/health", status="200") == 0
+    for status in (200, 503, 200):
+        metrics.http.count("/health", status)
+    metrics.http.expect("/health", 200)
+    assert sample(metrics, "hub_http_responses_total", route="/health", status="200") == 2
+    assert sample(metrics, "hub_http_responses_total", route="/health", status="503") == 1
 
 
 def test_requests_are_counted_by_subject_and_outcome() -> None:

@@ -1,10 +1,11 @@
-"""JSON Schemas (2020-12) of the messages."""
+"""JSON Schemas (2020-12) of the messages, as documents of their own and as parts of larger ones."""
 
 from __future__ import annotations
 
 import ast
 import inspect as source
 import textwrap
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -28,16 +29,24 @@ def schema(name: str, kind: type[Struct]) -> Schema:
     What msgspec tells of the type is completed by what it leaves out: the words that explain a value (docstrings of
     attributes, the `expected` of `hub.wire.names`), the format of timestamps, and what a struct checks by itself.
     """
-    _, definitions = msgspec.json.schema_components((kind,), ref_template="#/$defs/{name}")
-    for struct in _structs(inspect.type_info(kind)):
-        _complete(definitions[struct.cls.__name__], struct)
-    if kind is Register:
-        definitions[kind.__name__]["properties"]["name"]["not"] = _NOT_RESERVED
+    definitions = components([kind], ref_template="#/$defs/{name}")
     whole = {"$schema": DIALECT, "$id": f"urn:central-hub:v1:{name}", **definitions.pop(kind.__name__)}
     if definitions:
         whole["$defs"] = definitions
-    portable: Schema = _portable(whole)
-    return portable
+    return whole
+
+
+def components(kinds: Iterable[type[Struct]], *, ref_template: str) -> dict[str, Schema]:
+    """The schemas of several structs and of those inside them, by their names; `ref_template` is how one is named."""
+    wanted = tuple(kinds)
+    _, definitions = msgspec.json.schema_components(wanted, ref_template=ref_template)
+    each = {struct.cls: struct for kind in wanted for struct in _structs(inspect.type_info(kind))}
+    for struct in each.values():
+        _complete(definitions[struct.cls.__name__], struct)
+    if Register in wanted:
+        definitions[Register.__name__]["properties"]["name"]["not"] = _NOT_RESERVED
+    told: dict[str, Schema] = portable(definitions)
+    return told
 
 
 def _structs(kind: inspect.Type) -> list[inspect.StructType]:
@@ -103,14 +112,14 @@ def _plain(text: str) -> str:
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 
-def _portable(value: Any) -> Any:
+def portable(value: Any) -> Any:
     r"""The same schema with patterns that every language reads alike: Python's `\Z` is `$` elsewhere."""
     if isinstance(value, dict):
         return {
-            key: portable_pattern(inner) if key == "pattern" and isinstance(inner, str) else _portable(inner)
+            key: portable_pattern(inner) if key == "pattern" and isinstance(inner, str) else portable(inner)
             for key, inner in value.items()
         }
-    return [_portable(inner) for inner in value] if isinstance(value, list) else value
+    return [portable(inner) for inner in value] if isinstance(value, list) else value
 
 
 def portable_pattern(pattern: str) -> str:

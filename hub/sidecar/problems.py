@@ -1,0 +1,87 @@
+"""Errors as problem documents (RFC 9457), with the code, the words and the number that they have on NATS."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final
+
+from msgspec import Struct
+from starlette.responses import Response
+
+from hub.errors import HubError
+from hub.sidecar.replies import respond
+from hub.wire.codec import encode
+
+MEDIA_TYPE: Final = "application/problem+json"
+RETRY_AFTER: Final = 1
+"""Seconds after which a request that was refused for want of room may be made again."""
+
+_NOT_NOW: Final = frozenset({429, 503})
+
+
+class MethodNotAllowed(HubError):
+    """The path is there, the method is not."""
+
+    code = "method_not_allowed"
+    status = 405
+
+
+class UnsupportedMediaType(HubError):
+    """The body is said to be something else than JSON."""
+
+    code = "unsupported_media_type"
+    status = 415
+
+
+class RequestTimeout(HubError):
+    """The request did not arrive as a whole in the time that it has for that."""
+
+    code = "request_timeout"
+    status = 408
+    retryable = True
+
+
+class Problem(Struct, frozen=True, kw_only=True):
+    """What was wrong, where, and whether trying again may help."""
+
+    type: str
+    """`urn:central-hub:error:` and the code."""
+    title: str
+    """The status in words."""
+    status: int
+    detail: str
+    """One sentence, for people: what was wrong, where, what was expected."""
+    instance: str
+    """The path that was asked for."""
+    code: str
+    """Stable, for programs; the same as on NATS."""
+    field: str | None
+    """Path of the offending field or parameter, as in `tags[1]`."""
+    retryable: bool
+    """Whether the same request may succeed later without being changed."""
+
+
+def document(error: HubError, path: str) -> bytes:
+    """The encoded `Problem` of a request for `path`."""
+    return encode(
+        Problem(
+            type=f"urn:central-hub:error:{error.code}",
+            title=HTTPStatus(error.status).phrase,
+            status=error.status,
+            detail=error.message,
+            instance=path,
+            code=error.code,
+            field=error.field,
+            retryable=error.retryable,
+        )
+    )
+
+
+def refusal(error: HubError, path: str, headers: dict[str, str] | None = None) -> Response:
+    """The response to a request for `path` that is refused, with more headers where there are any."""
+    more = dict(headers or {})
+    if error.status in _NOT_NOW:
+        more["retry-after"] = str(RETRY_AFTER)
+    if isinstance(error, RequestTimeout):
+        more["connection"] = "close"
+    return respond(document(error, path), error.status, MEDIA_TYPE, more)
