@@ -26,6 +26,7 @@ from hub.errors import StartupError, Unavailable
 from hub.handlers.admin import Admin
 from hub.handlers.adoption import Adoption
 from hub.handlers.changes import Changes
+from hub.handlers.checking import Checking
 from hub.handlers.clock import Clock
 from hub.handlers.connections import Connections
 from hub.handlers.dependencies import dependencies
@@ -46,6 +47,7 @@ from hub.handlers.registration import Registration
 from hub.handlers.supervisor import Supervisor
 from hub.handlers.sweep import Sweep
 from hub.handlers.wellbeing import Wellbeing
+from hub.probes import Probes, unsupported
 from hub.settings import Settings
 from hub.store import streams
 from hub.store.events import EventLog
@@ -136,7 +138,7 @@ class Hub:
             "ready": self.ready,
             "instances": len(self.registry.catalog.entries),
             "revision": self.registry.catalog.revision,
-            "doubt": self.registry.liveness.doubt,
+            "doubt": self._doubt(),
             "requests_in_flight": len(self._in_flight) + len(self._waiting),
             **self._wellbeing.details(),
         }
@@ -211,6 +213,16 @@ class Hub:
             default_deregister_after=settings.registry.default_deregister_after,
             removal_share=settings.registry.removal_share,
             protect_threshold=settings.registry.protect_threshold,
+            cannot=unsupported,
+        )
+        self._checking = Checking(
+            self._client,
+            self.registry,
+            self._clock,
+            self.metrics,
+            await self._stack.enter_async_context(Probes(settings.probes, self._client)),
+            hub_id=self.hub_id,
+            concurrency=settings.probes.concurrency,
         )
         self._answers = answers = Answers(self.registry.catalog, max_bytes=max_bytes, random=Random())
         observations = Observations()
@@ -225,7 +237,15 @@ class Hub:
         self._events = await self._stack.enter_async_context(events)
         self._lease = LeaderLease(leader, self.hub_id, self._lease_ttl(), on_gained=self._on_gained, keep=keep)
         self._sweep = Sweep(
-            self._client, self.registry, answers, bucket, self._events, self._clock, self.metrics, self._lease
+            self._client,
+            self.registry,
+            answers,
+            bucket,
+            self._events,
+            self._clock,
+            self.metrics,
+            self._lease,
+            unbelieved=self._checking.doubted_services,
         )
         watch_desired = desired.watch(DesiredListener(self.registry, self._clock))
         self._watch = bucket.watch(RegistryListener(self.registry, self._clock))
@@ -233,7 +253,7 @@ class Hub:
         watches = (self._watch, watch_desired)
         self._nats = NatsCheck(self._client, hearing, requester, specs, watches, self._clock, settings)
         platform = dependencies(settings, self._clock)
-        self._wellbeing = Wellbeing(self._supervisor, self._nats, platform, lambda: self.registry.liveness.doubt)
+        self._wellbeing = Wellbeing(self._supervisor, self._nats, platform, self._doubt)
         self._health = HealthReporter(
             self._client,
             self.registry,
@@ -245,7 +265,14 @@ class Hub:
             max_bytes=max_bytes,
         )
         await self._stack.enter_async_context(watch_desired)
-        self._heartbeats = Heartbeats(self._client, self.registry, self._clock, self.metrics, observing.beaten)
+        self._heartbeats = Heartbeats(
+            self._client,
+            self.registry,
+            self._clock,
+            self.metrics,
+            on_uses=observing.beaten,
+            on_reports=self._checking.report,
+        )
         await self._heartbeats.start()
         await self._stack.enter_async_context(self._watch)
         await self._follow_connections()
@@ -259,6 +286,7 @@ class Hub:
         for name, loop, bound in self._wellbeing.loops():
             self._keep(name, loop, bound=bound)
         self._keep("observed", observing.tell)
+        await self._checking.start(self._keep)
         traced, wanted = self._following.traced(bucket, "registry"), self._following.traced(desired, "desired")
         registration = Registration(self.registry, answers, traced, self._events, self._clock, self.metrics)
         await self._answer(subjects.REGISTER, registration.register)
@@ -296,6 +324,7 @@ class Hub:
         """Answer what has been asked, within the drain timeout; then stop listening."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._settings.drain_timeout
+        await self._checking.leave()
         with contextlib.suppress(TimeoutError, nats.errors.Error):
             async with asyncio.timeout_at(deadline):
                 await asyncio.gather(*(endpoint.drain() for endpoint in self._endpoints))
@@ -314,7 +343,9 @@ class Hub:
             leading=lambda: self._lease.held,
             resyncs=lambda: self._watch.rereads,
             events_dropped=lambda: self._events.dropped,
-            doubting=lambda: self.registry.liveness.doubt is not None,
+            doubting=lambda: self._doubt() is not None,
+            probes_owned=lambda: self._checking.owned,
+            replicas=lambda: self._checking.replicas,
             discoveries=lambda: {"hit": self._answers.hits, "miss": self._answers.misses},
             discover_waiters=lambda: len(self._changes),
             cached_answers=lambda: self._answers.kept,
@@ -392,6 +423,10 @@ class Hub:
         connections = Connections(client, requester, self.registry, self._clock)
         await connections.start()
 
+    def _doubt(self) -> str | None:
+        """Why the hub doubts what it hears or finds; None when it is well."""
+        return self.registry.liveness.doubt or self._checking.doubt
+
     def _lease_ttl(self) -> float:
         if self._settings.leader.ttl:
             return self._settings.leader.ttl
@@ -433,6 +468,7 @@ class Hub:
         known = catalog.services.get(service)
         self._changes.notify(service, known.revision if known else catalog.revision, catalog.revision)
         self._health.notice(service)
+        self._checking.notice(service)
         self._graph.notice(service)
         for notice in self._followers:
             notice(service)

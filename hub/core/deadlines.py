@@ -30,6 +30,13 @@ class Deadlines:
         """Entries in the heap, leftovers included."""
         return len(self._heap)
 
+    def first(self) -> float | None:
+        """The earliest deadline; None where there is none."""
+        heap, due = self._heap, self._due
+        while heap and due.get(heap[0][1]) != heap[0][0]:
+            heappop(heap)
+        return heap[0][0] if heap else None
+
     def set(self, key: str, due: float) -> None:
         """The key's deadline is `due` now, whatever it was."""
         if self._due.get(key) == due:

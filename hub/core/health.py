@@ -10,7 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+import msgspec
+
 from hub.core.selection import MODES
+from hub.errors import InvalidRequest
 from hub.wire.checks import OPERATOR, UPSTREAM, Check, CheckState, HttpCheck, TcpCheck, name_of
 from hub.wire.names import CRITICAL, PASSING, SUSPECT, WARNING, Status
 from hub.wire.record import Desired, Heard, Record
@@ -77,13 +80,22 @@ def told(heard: Heard, finding: Finding) -> Heard | None:
 
 
 def declared(request: Register) -> tuple[Check, ...]:
-    """The checks that a registration asks for: its own, or the one that follows from `probe` without any."""
+    """The checks that a registration asks for: its own, or the one that follows from `probe` without any.
+
+    Raises:
+        InvalidRequest: what it gives as its `health_endpoint` is no path.
+    """
     if request.checks or request.liveness != "probe":
         return request.checks
     if request.health_endpoint is None:
         return (TcpCheck(name=IMPLIED),)
     path = request.health_endpoint if request.health_endpoint.startswith("/") else f"/{request.health_endpoint}"
-    return (HttpCheck(name=IMPLIED, path=path),)
+    try:
+        return (msgspec.convert({"type": "http", "name": IMPLIED, "path": path}, HttpCheck),)
+    except msgspec.ValidationError:
+        raise InvalidRequest(
+            f"health_endpoint: expected a path that can be asked for as it is, got {path!r}", field="health_endpoint"
+        ) from None
 
 
 def ordered(record: Record, states: Mapping[str, CheckState]) -> tuple[CheckState, ...]:

@@ -260,6 +260,10 @@ class Liveness:
         """Why the hub doubts what it hears, as of the latest tick; None when it hears well."""
         return self._mass.doubt or self._awareness.doubt
 
+    def hearing_since(self, now: float) -> float:
+        """From when this hub has heard well; `now` where it has stood still and no tick has noticed yet."""
+        return now if self._awareness.is_stalled(now) else self._awareness.hearing_since
+
     @property
     def held(self) -> KeysView[str]:
         """The keys that are kept by the mass-silence guard: critical, if the hub trusted what it hears."""

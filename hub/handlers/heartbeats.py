@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import nats.errors
 import structlog
@@ -16,6 +16,7 @@ from hub.handlers.clock import Clock
 from hub.telemetry.metrics import Metrics
 from hub.transport.direct import subscribe_direct
 from hub.wire import subjects
+from hub.wire.checks import CheckReport
 from hub.wire.codec import Decoder, encode
 from hub.wire.names import InstanceId, ServiceName
 from hub.wire.registration import Heartbeat
@@ -39,6 +40,7 @@ class Heartbeats:
         clock: Where to read the time.
         metrics: Where to count.
         on_uses: Told the key of whoever says which services it has discovered of late, and which.
+        on_reports: Told the key of whoever reports on checks of its own, and what it says of them by their names.
     """
 
     def __init__(
@@ -47,13 +49,16 @@ class Heartbeats:
         registry: Registry,
         clock: Clock,
         metrics: Metrics,
+        *,
         on_uses: Callable[[str, tuple[str, ...]], None],
+        on_reports: Callable[[str, Mapping[str, CheckReport]], None],
     ) -> None:
         self._client = client
         self._registry = registry
         self._clock = clock
         self._metrics = metrics
         self._on_uses = on_uses
+        self._on_reports = on_reports
         self._decode = Decoder(Heartbeat)
         self._decode_beating = Decoder(_Beating)
 
@@ -92,6 +97,8 @@ class Heartbeats:
             log.debug("heartbeat refused", key=key, code=error.code, reason=error.message)
             return
         self._registry.beat(key, self._clock.now(), self._clock.wall, beat.status, beat.message or "")
+        if beat.checks:
+            self._on_reports(key, beat.checks)
         if beat.load is not None:
             self._registry.catalog.set_load(key, beat.load)
         if beat.uses:

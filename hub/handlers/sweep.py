@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 import nats.errors
@@ -39,7 +40,10 @@ class Term(Protocol):
 
 
 class Sweep:
-    """Every replica finds who is critical; the leader alone writes it, which tells the caches, and removes the dead."""
+    """Every replica finds who is critical; the leader alone writes it, which tells the caches, and removes the dead.
+
+    `unbelieved` tells the services whose instances fail checks that are not believed yet, and so are kept on trust.
+    """
 
     def __init__(
         self,
@@ -51,6 +55,8 @@ class Sweep:
         clock: Clock,
         metrics: Metrics,
         term: Term,
+        *,
+        unbelieved: Callable[[], frozenset[str]] = frozenset,
     ) -> None:
         self._client = client
         self._registry = registry
@@ -60,6 +66,7 @@ class Sweep:
         self._clock = clock
         self._metrics = metrics
         self._term = term
+        self._unbelieved = unbelieved
         self._wake = asyncio.Event()
 
     def hurry(self) -> None:
@@ -75,7 +82,7 @@ class Sweep:
                 log.info("instance changed", key=verdict.key, status=verdict.status, reason=verdict.reason)
                 if verdict.status == CRITICAL:
                     self._metrics.expiries += 1
-            self._answers.doubt(self._registry.doubted_services())
+            self._answers.doubt(self._registry.doubted_services() | self._unbelieved())
             for key in self._registry.liveness.due_reregistrations(began):
                 self._metrics.unknown_heartbeats += 1
                 await self._ask_to_register(key)

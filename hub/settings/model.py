@@ -115,8 +115,9 @@ def _check_network(key: str, network: str) -> None:
 
 
 class Probes(_Section, frozen=True, kw_only=True):
-    """Where the hub may look when it checks instances."""
+    """How, and where, the hub may look when it checks instances."""
 
+    concurrency: Annotated[int, Meta(ge=1, le=10_000)] = 256
     forbidden: tuple[Network, ...] = (
         "0.0.0.0/8",
         "169.254.0.0/16",
@@ -134,7 +135,7 @@ class Probes(_Section, frozen=True, kw_only=True):
     allowed: tuple[Network, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in self.__struct_fields__:
+        for name in ("forbidden", "allowed"):
             for network in getattr(self, name):
                 _check_network(f"probes.{name}", network)
 

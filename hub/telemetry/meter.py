@@ -1,4 +1,4 @@
-"""Counting and timing, for next to nothing: durations, and the requests on one subject."""
+"""Counting and timing, for next to nothing: durations, and the requests on one subject, or the probes of one type."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class RequestMeter:
     """The requests on one subject.
 
     Attributes:
-        subject: The subject.
+        subject: The subject; of probes, the type of check.
         outcomes: How many requests ended how: `ok`, or the code of the error. The codes are few and fixed.
         last_error: The code of the latest error; empty before there is one. Its message may quote what a caller sent,
             which is nobody else's business.

@@ -41,6 +41,8 @@ class Sources:
         discover_waiters: How many discoveries wait for a change right now.
         cached_answers: How many encoded answers are kept, and how large they are together.
         connections: How many connections of instances are known.
+        probes_owned: How many checks this replica makes.
+        replicas: How many replicas of the hub there are.
         labelled: More metrics with one label, by their name in the catalogue: the figure for each value of the label.
         plain: More metrics without a label, by their name in the catalogue.
         http_connections: How many HTTP connections are open.
@@ -60,6 +62,8 @@ class Sources:
     discover_waiters: Callable[[], int] = int
     cached_answers: Callable[[], tuple[int, int]] = lambda: (0, 0)
     connections: Callable[[], int] = int
+    probes_owned: Callable[[], int] = int
+    replicas: Callable[[], int] = int
     labelled: Mapping[str, Callable[[], Mapping[str, float]]] = field(default_factory=dict)
     plain: Mapping[str, Callable[[], float]] = field(default_factory=dict)
     http_connections: Callable[[], int] = int
@@ -82,6 +86,7 @@ class Metrics:
         unknown_heartbeats: Heartbeats of instances that were asked to register.
         expiries: Instances that became critical by silence.
         removals: Instances removed after long silence.
+        probes_skipped: Looks at instances that were left out.
         adoption_skips: Answers to the micro protocol by which nobody was taken in, by reason.
         registrations: Registrations by what came of them: `new`, `updated`, `unchanged`.
         deregistrations: Instances taken out because somebody asked for it.
@@ -93,6 +98,7 @@ class Metrics:
 
     __slots__ = (
         "_meters",
+        "_probes",
         "_tick_lags",
         "adoption_skips",
         "bad_heartbeats",
@@ -103,6 +109,7 @@ class Metrics:
         "http",
         "pauses",
         "performance",
+        "probes_skipped",
         "registrations",
         "registry",
         "removals",
@@ -120,6 +127,7 @@ class Metrics:
         self.unknown_heartbeats = 0
         self.expiries = 0
         self.removals = 0
+        self.probes_skipped = 0
         self.adoption_skips: Counter[str] = Counter()
         self.registrations = {"new": 0, "updated": 0, "unchanged": 0}
         self.deregistrations = 0
@@ -128,6 +136,7 @@ class Metrics:
         self._tick_lags = Histogram()
         self.http = ResponseMeter()
         self._meters: dict[str, RequestMeter] = {}
+        self._probes: dict[str, RequestMeter] = {}
         self.registry = CollectorRegistry()
         self.registry.register(_Families(self))
         ProcessCollector(registry=self.registry)
@@ -135,6 +144,10 @@ class Metrics:
     def requests(self, subject: str) -> RequestMeter:
         """The meter of a subject, to be asked for once and kept. Give subjects of the contract, not of messages."""
         return self._meters.setdefault(subject, RequestMeter(subject, timed=self.performance))
+
+    def probes(self, kind: str) -> RequestMeter:
+        """The meter of a type of check."""
+        return self._probes.get(kind) or self._probes.setdefault(kind, RequestMeter(kind, timed=self.performance))
 
     def ticked(self, late: float) -> None:
         """The event loop was so many seconds late at its regular tick."""
@@ -146,6 +159,11 @@ class Metrics:
     def meters(self) -> list[RequestMeter]:
         """The meters of all subjects so far."""
         return list(self._meters.values())
+
+    @property
+    def probe_meters(self) -> list[RequestMeter]:
+        """The meters of all types of checks so far."""
+        return list(self._probes.values())
 
     def render(self) -> bytes:
         """Everything in Prometheus's text format, of type `content_type`."""
@@ -165,7 +183,8 @@ class _Families(Collector):
     def collect(self) -> Iterator[Metric]:
         """All families."""
         metrics, sources = self._metrics, self._metrics.sources
-        yield from self._requests()
+        yield _outcomes("hub_requests_total", metrics.meters)
+        yield _outcomes("hub_probes_total", metrics.probe_meters)
         if metrics.performance:
             yield from self._performance()
         yield _labelled(CounterMetricFamily, "hub_registrations_total", metrics.registrations)
@@ -185,6 +204,9 @@ class _Families(Collector):
         yield _counter("hub_unknown_heartbeats_total", metrics.unknown_heartbeats)
         yield _counter("hub_expiries_total", metrics.expiries)
         yield _counter("hub_removals_total", metrics.removals)
+        yield _gauge("hub_probes_owned", sources.probes_owned())
+        yield _counter("hub_probes_skipped_total", metrics.probes_skipped)
+        yield _gauge("hub_replicas", sources.replicas())
         yield _gauge("hub_adopted_instances", sources.adopted())
         yield _labelled(CounterMetricFamily, "hub_adoption_skipped_total", metrics.adoption_skips)
         yield _labelled(CounterMetricFamily, "hub_store_resyncs_total", sources.resyncs())
@@ -217,22 +239,26 @@ class _Families(Collector):
             family.add_metric([route, str(status)], count)
         return family
 
-    def _requests(self) -> Iterator[Metric]:
-        name = "hub_requests_total"
-        counts = CounterMetricFamily(name, _KNOWN[name].meaning, labels=_KNOWN[name].labels)
-        for meter in self._metrics.meters:
-            for outcome, count in meter.outcomes.items():
-                counts.add_metric([meter.subject, outcome], count)
-        yield counts
-
     def _performance(self) -> Iterator[Metric]:
         """What is told only while performance is measured."""
         metrics = self._metrics
-        durations = (((meter.subject,), meter.durations) for meter in metrics.meters if meter.durations is not None)
-        yield _histogram("hub_request_duration_seconds", durations)
+        yield _histogram("hub_request_duration_seconds", _durations(metrics.meters))
+        yield _histogram("hub_probe_duration_seconds", _durations(metrics.probe_meters))
         yield _histogram("hub_event_loop_tick_lag_seconds", [((), metrics._tick_lags)])
         pauses = (((generation,), durations) for generation, durations in metrics.pauses.durations.items())
         yield _histogram("hub_gc_pause_seconds", pauses)
+
+
+def _outcomes(name: str, meters: Iterable[RequestMeter]) -> Metric:
+    counts = CounterMetricFamily(name, _KNOWN[name].meaning, labels=_KNOWN[name].labels)
+    for meter in meters:
+        for outcome, count in meter.outcomes.items():
+            counts.add_metric([meter.subject, outcome], count)
+    return counts
+
+
+def _durations(meters: Iterable[RequestMeter]) -> Iterator[tuple[tuple[str, ...], Histogram]]:
+    return (((meter.subject,), meter.durations) for meter in meters if meter.durations is not None)
 
 
 def _histogram(name: str, values: Iterable[tuple[tuple[str, ...], Histogram]]) -> Metric:

@@ -19,6 +19,7 @@ from hub.wire.health import GetHealth, HealthList, HealthReport
 from hub.wire.names import INSTANCE_PATTERN, SERVICE_PATTERN
 from hub.wire.record import Record
 from hub.wire.registration import Deregister, Deregistered, Heartbeat, Register, Registered
+from hub.wire.replica import Announcement, Findings
 
 CONTRACT_VERSION: Final = "v1"
 """The version of the wire contract; the distribution has its own."""
@@ -85,6 +86,7 @@ class Channel(Struct, frozen=True, kw_only=True):
 PARAMETERS: Final[dict[str, Parameter]] = {
     "service": Parameter(description="Name of the service: a DNS label.", pattern=SERVICE_PATTERN),
     "instance": Parameter(description="Id of the instance: 1..64 of A-Z, a-z, 0-9, _ and -.", pattern=INSTANCE_PATTERN),
+    "hub": Parameter(description="Id of a replica of the hub.", pattern=INSTANCE_PATTERN),
     "component": Parameter(
         description="Name of a service, or of a part of the hub itself: "
         + ", ".join(sorted(subjects.RESERVED_NAMES))
@@ -125,6 +127,8 @@ MESSAGES: Final[dict[str, type[Struct]]] = {
     "health-list": HealthList,
     "record": Record,
     "event": CloudEvent,
+    "announcement": Announcement,
+    "findings": Findings,
     "error": ErrorReply,
 }
 """Every message of the contract, by the name of its schema. `error` is the reply to any request that is refused."""
@@ -301,6 +305,24 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         subscribers=(HUB,),
         payload=Observed,
         description="Tells every replica of the hub who was seen to discover whom by one of them; between hubs alone.",
+    ),
+    Channel(
+        name="replica",
+        address=subjects.REPLICA_PREFIX + "{hub}",
+        kind="publish",
+        publishers=(HUB,),
+        subscribers=(HUB,),
+        payload=Announcement,
+        description="A replica of the hub says that it is there, every second, or farewell; between hubs alone.",
+    ),
+    Channel(
+        name="check",
+        address=subjects.CHECK_PREFIX + "{service}.{instance}",
+        kind="publish",
+        publishers=(HUB,),
+        subscribers=(HUB,),
+        payload=Findings,
+        description="Tells every replica of the hub how the checks that one of them makes stand; between hubs alone.",
     ),
 )
 """Every subject of the contract, in the order in which a service meets them."""

@@ -25,6 +25,10 @@ HEARTBEAT_PREFIX: Final = "hub.heartbeat."
 HEARTBEATS: Final = "hub.heartbeat.*.*"
 REREGISTER_PREFIX: Final = "hub.reregister."
 HEALTH_PREFIX: Final = "hub.health."
+REPLICA_PREFIX: Final = "hub.replica."
+REPLICAS: Final = "hub.replica.*"
+CHECK_PREFIX: Final = "hub.check."
+CHECKS: Final = "hub.check.*.*"
 REGISTRY_DELTA_PREFIX: Final = "hub.delta.registry."
 EVENTS_PREFIX: Final = "hub.events."
 MICRO_PREFIX: Final = "$SRV."
@@ -53,6 +57,16 @@ def heartbeat(key: str) -> str:
 def reregister(key: str) -> str:
     """Where the hub asks the instance of that key to register again."""
     return REREGISTER_PREFIX + key
+
+
+def replica(hub_id: str) -> str:
+    """Where the replica of that id says that it is there."""
+    return REPLICA_PREFIX + hub_id
+
+
+def check(key: str) -> str:
+    """Where a replica says how the checks of the instance of that key stand."""
+    return CHECK_PREFIX + key
 
 
 def health(component: str) -> str:

@@ -27,6 +27,7 @@ from tests.benchmarks import (
     machine,
     memory,
     probes,
+    probing,
     registration,
     startup,
 )
@@ -43,6 +44,7 @@ TOPICS: dict[str, Callable[[Path, Pace, Say], Awaitable[list[Row]]]] = {
     "memory": memory.measure,
     "probes": probes.measure,
     "http": http.measure,
+    "probing": probing.measure,
 }
 
 

@@ -3,6 +3,7 @@
 Usage: python -m tests.benchmarks.baselines echo NATS_URL SUBJECT REPLY_FILE
        python -m tests.benchmarks.baselines hear NATS_URL SUBJECTS COUNT_SUBJECT
        python -m tests.benchmarks.baselines serve HOST PORT PATH REPLY_FILE
+       python -m tests.benchmarks.baselines be_well PORT...
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import nats
@@ -102,6 +103,30 @@ class _Server(uvicorn.Server):
         print("ready", flush=True)
 
 
+class _Healthy(asyncio.Protocol):
+    """Answers every HTTP request with 200, as cheaply as can be."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._rest = b""
+
+    def data_received(self, data: bytes) -> None:
+        self._rest += data
+        if self._rest.endswith(b"\r\n\r\n"):
+            self._rest = b""
+            self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+
+async def be_well(*ports: str) -> None:
+    """Be the health endpoints of instances that are well."""
+    loop = asyncio.get_running_loop()
+    servers = [await loop.create_server(_Healthy, "127.0.0.1", int(port), backlog=1024) for port in ports]
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    for server in servers:
+        server.close()
+
+
 async def _stay(client: Client) -> None:
     await client.flush()
     print("ready", flush=True)
@@ -125,6 +150,13 @@ def running(*arguments: str) -> Iterator[None]:
             process.wait(20)
 
 
+_WORKS: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
+    "echo": echo,
+    "hear": hear,
+    "serve": serve,
+    "be_well": be_well,
+}
+
+
 if __name__ == "__main__":
-    roles: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {"echo": echo, "hear": hear, "serve": serve}
-    uvloop.run(roles[sys.argv[1]](*sys.argv[2:]))
+    uvloop.run(_WORKS[sys.argv[1]](*sys.argv[2:]))

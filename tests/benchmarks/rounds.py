@@ -25,6 +25,7 @@ class Pace:
     starts: int = 5
     connections: int = 1000
     watchers: int = 200
+    checks: int = 5000
     populations: tuple[int, ...] = (1000, 5000, 10_000, 20_000)
     judged: bool = True
 
@@ -39,6 +40,7 @@ QUICK = Pace(
     starts=1,
     connections=50,
     watchers=5,
+    checks=40,
     populations=(100, 200, 400, 800),
     judged=False,
 )

@@ -90,6 +90,29 @@ class Load(asyncio.Protocol):
         assert not self.refused, f"{self.refused} of {len(self.latencies)} requests to {subject} were refused"
         return len(self.latencies) / took
 
+    async def ask_at(self, subject: str, payload: bytes, *, rate: float, seconds: float) -> float:
+        """Ask so often a second, however long answers take; returns the replies per second. See `keep_asking`."""
+        amount = max(1, round(rate * seconds))
+        self._transport.write(b"SUB %b* 1\r\n" % INBOX)
+        await self.flush()
+        self.latencies, self.refused = [], 0
+        self._done = self._loop.create_future()
+        began = perf_counter()
+        self._until = began  # nothing is asked anew
+        self._sent = [began] * amount
+        self._in_flight = amount
+        for number in range(amount):
+            if (wait := began + number / rate - perf_counter()) > 0:
+                await asyncio.sleep(wait)
+            self._sent[number] = perf_counter()
+            self._transport.write(publication(subject, payload, INBOX + b"%d" % number))
+        async with asyncio.timeout(PATIENCE):
+            await self._done
+        took = perf_counter() - began
+        self._transport.write(b"UNSUB 1\r\n")
+        assert not self.refused, f"{self.refused} of {len(self.latencies)} requests to {subject} were refused"
+        return len(self.latencies) / took
+
     # --- the protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -72,6 +72,8 @@ def test_its_messages_have_schemas(channel: Channel) -> None:
         ("reregister", subjects.reregister("engine.a1")),
         ("health", subjects.health("engine")),
         ("registry-delta", subjects.registry_delta("engine").replace("*", "a1")),
+        ("replica", subjects.replica("hub-1a2b3c4d")),
+        ("check", subjects.check("engine.a1")),
         *(("events", subjects.event(kind)) for kind in get_args(EventType)),
     ],
 )

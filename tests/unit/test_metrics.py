@@ -39,6 +39,7 @@ def test_the_catalogue_is_what_is_scraped() -> None:
 def test_the_labels_of_the_catalogue_are_those_that_are_scraped() -> None:
     metrics = Metrics()
     metrics.requests("hub.discover").observe("ok", 0.001)
+    metrics.probes("http").observe("failed", 0.001)
     metrics.sources = Sources(
         instances=lambda: {"passing": 1},
         resyncs=lambda: {"scheduled": 1},
@@ -114,6 +115,7 @@ def test_a_duration_falls_into_the_first_bucket_that_holds_it_and_all_above(seco
 def test_what_is_added_up_is_scraped() -> None:
     metrics = Metrics()
     metrics.heartbeats, metrics.bad_heartbeats, metrics.unknown_heartbeats = 5, 2, 1
+    metrics.probes_skipped = 7
     metrics.adoption_skips["conflict"] = 7
     metrics.expiries, metrics.removals = 4, 3
     metrics.ticked(0.5)
@@ -125,6 +127,7 @@ def test_what_is_added_up_is_scraped() -> None:
     assert sample(metrics, "hub_unknown_heartbeats_total") == 1
     assert sample(metrics, "hub_expiries_total") == 4
     assert sample(metrics, "hub_removals_total") == 3
+    assert sample(metrics, "hub_probes_skipped_total") == 7
     assert sample(metrics, "hub_adoption_skipped_total", reason="conflict") == 7
     assert sample(metrics, "hub_event_loop_lag_seconds") == 0.25
     assert sample(metrics, "hub_event_loop_tick_lag_seconds_sum") == 0.75
@@ -151,6 +154,8 @@ def test_what_is_there_to_be_seen_is_looked_at_when_scraped() -> None:
         discover_waiters=lambda: 4,
         cached_answers=lambda: (3, 700),
         connections=lambda: 5,
+        probes_owned=lambda: 12,
+        replicas=lambda: 3,
         labelled={"hub_task_restarts_total": lambda: {"sweep-time": 2}, "hub_dependency_up": lambda: {"cache": 0}},
         plain={"hub_nats_reconnects_total": lambda: 4},
     )
@@ -170,9 +175,21 @@ def test_what_is_there_to_be_seen_is_looked_at_when_scraped() -> None:
     assert sample(metrics, "hub_cached_answers") == 3
     assert sample(metrics, "hub_cached_answers_bytes") == 700
     assert sample(metrics, "hub_connections") == 5
+    assert sample(metrics, "hub_probes_owned") == 12
+    assert sample(metrics, "hub_replicas") == 3
     assert sample(metrics, "hub_task_restarts_total", task="sweep-time") == 2
     assert sample(metrics, "hub_dependency_up", dependency="cache") == 0
     assert sample(metrics, "hub_nats_reconnects_total") == 4
+
+
+def test_probes_are_counted_by_type_and_outcome() -> None:
+    metrics = Metrics()
+    for outcome in ("ok", "ok", "failed", "void"):
+        metrics.probes("http").observe(outcome, 0.002)
+    assert sample(metrics, "hub_probes_total", type="http", outcome="ok") == 2
+    assert sample(metrics, "hub_probes_total", type="http", outcome="failed") == 1
+    assert sample(metrics, "hub_probes_total", type="http", outcome="void") == 1
+    assert sample(metrics, "hub_probe_duration_seconds_count", type="http") == 4
 
 
 def test_two_hubs_in_one_process_count_apart() -> None:

@@ -52,3 +52,16 @@ def test_the_heap_stays_linear_in_the_keys_however_often_deadlines_move() -> Non
         deadlines.drop(f"fleeting-{n}")
     assert deadlines.footprint <= 2 * 10 + 65
     assert deadlines.pop_due(1e9) == [str(n) for n in range(10)]
+
+
+def test_the_first_deadline_is_one_that_still_counts() -> None:
+    deadlines = Deadlines()
+    assert deadlines.first() is None
+    deadlines.set("a", 1.0)
+    deadlines.set("a", 3.0)
+    deadlines.set("b", 2.0)
+    assert deadlines.first() == 2.0
+    deadlines.drop("b")
+    assert deadlines.first() == 3.0
+    deadlines.drop("a")
+    assert deadlines.first() is None
