@@ -19,6 +19,7 @@ from tests.documents import README, ROOT, Block, blocks
 from tests.hubs import HubProcess, environment, hub_command
 
 PATIENCE = 60.0
+_HTTP = "http://127.0.0.1:7000"
 
 pytestmark = pytest.mark.xdist_group("readme")
 
@@ -39,6 +40,9 @@ class Reader:
         commands.mkdir()
         (commands / "nats").write_text(f'#!/bin/sh\nexec {nats or f"{sys.executable} -m tests.nats_command"} "$@"\n')
         (commands / "nats").chmod(0o755)
+        if shutil.which("curl") is None:
+            (commands / "curl").write_text(f'#!/bin/sh\nexec {sys.executable} -m tests.curl_command "$@"\n')
+            (commands / "curl").chmod(0o755)
         path = os.pathsep.join([str(commands), str(Path(hub_command()).parent), os.environ["PATH"]])
         self._environment = environment(
             NATS_URL=hub.nats_url, PATH=path, PYTHONPATH=str(ROOT), HOME=str(folder), XDG_CONFIG_HOME=str(folder)
@@ -64,6 +68,8 @@ class Reader:
                 return self._go_on(command, "ready: NATS")
             case ["nats", "subscribe" | "sub", *_]:
                 return self._go_on(command, "Received on")
+            case ["curl", *_] if _HTTP in command:
+                return self._run(["sh", "-c", command.replace(_HTTP, self._hub.http_url)])
             case ["hub" | "nats", *_]:
                 return self._run(["sh", "-c", command])
             case _:
@@ -136,6 +142,9 @@ def test_what_the_readme_says_works_from_the_first_line_to_the_last(tmp_path: Pa
     assert by_nats.count('"heartbeat_subject":"hub.heartbeat.trading-engine.') == 1
     assert '"url":"http://127.0.0.1:8001"' in by_nats
     assert 'Received on "hub.health.' in by_nats
+    [by_http] = [out for text, out in printed.items() if "curl" in text]
+    assert '"heartbeat_subject":"hub.heartbeat.api-gateway.' in by_http
+    assert '"name":"api-gateway"' in by_http
     [by_hub] = [out for text, out in printed.items() if "hub register" in text]
     assert "registered trading-engine/" in by_hub
     assert by_hub.count("http://127.0.0.1:8002") == 1
