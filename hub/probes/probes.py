@@ -22,6 +22,7 @@ from hub.probes.redis import RedisLook
 from hub.probes.targets import Targets
 from hub.probes.tcp import TcpLook
 from hub.settings.model import Probes as ProbeSettings
+from hub.transport.loops import Keep, alone
 from hub.transport.requests import Requester
 from hub.wire.checks import Check, GrpcCheck, HttpCheck, NatsCheck, PostgresCheck, Probe, RedisCheck, TcpCheck
 
@@ -33,12 +34,21 @@ class Probes:
         settings: Which addresses may be connected to.
         client: The hub's own NATS connection, which must outlive this.
         resolve: Finds the addresses of a host.
+        keep: What runs the loop behind its NATS requests.
     """
 
-    def __init__(self, settings: ProbeSettings, client: Client, *, resolve: Resolve = resolve_by_system) -> None:
+    def __init__(
+        self,
+        settings: ProbeSettings,
+        client: Client,
+        *,
+        resolve: Resolve = resolve_by_system,
+        keep: Keep = alone,
+    ) -> None:
         self._names = Names(resolve)
         self._dialer = Dialer(Targets(forbidden=settings.forbidden, allowed=settings.allowed, names=self._names))
         self._client = client
+        self._keep = keep
         self._stack = contextlib.AsyncExitStack()
         self._session: ClientSession
         self._requester: Requester
@@ -47,7 +57,9 @@ class Probes:
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._names.aclose)
             self._session = await stack.enter_async_context(http.open_session(self._dialer))
-            self._requester = await stack.enter_async_context(Requester(self._client))
+            self._requester = await stack.enter_async_context(
+                Requester(self._client, keep=self._keep, name="probe-requests-sweeper")
+            )
             self._stack = stack.pop_all()
         return self
 

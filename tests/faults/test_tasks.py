@@ -96,24 +96,29 @@ def told(seen: Patient, status: str, words: str) -> bool:
     return any(report["status"] == status and words in report["reason"] for report in seen.told)
 
 
-@pytest.mark.parametrize(
-    "task",
-    [
-        *("sweep-time", "sweep-writes", "hearing", "health-changes", "health-rounds", "leader-lease", "event-log"),
-        *("requests-sweeper", "watch-hub-registry", "watch-hub-desired", "watch-hub-leader", "check-nats"),
-    ],
+TASKS = (
+    *("sweep-time", "sweep-writes", "hearing", "health-changes", "health-rounds", "leader-lease", "event-log"),
+    *("requests-sweeper", "watch-hub-registry", "watch-hub-desired", "watch-hub-leader", "check-nats"),
+    *("probe-requests-sweeper", "observed", "adoption-rounds", "adoption-intake"),
+    *("replicas", "declared-checks", "ttl-checks", "probes", "findings-rounds"),
 )
-async def test_whichever_task_dies_is_started_again_and_the_hub_serves_on(nats_server: NatsServer, task: str) -> None:
+
+
+async def test_whichever_task_dies_is_started_again_and_the_hub_serves_on(nats_server: NatsServer) -> None:
     async with patient(nats_server, Metrics()) as seen:
-        kill_task(task)
-        await until(lambda: seen.hub.details()["tasks"].get(task, {}).get("restarts") == 1)
-        assert "it was cancelled" in seen.task(task)["last_error"]
-        assert (await seen.answers())["/livez"] == 200
-        await until(lambda: told(seen, "warning", f"the task {task} was restarted"))
+        assert set(seen.hub.details()["tasks"]) == set(TASKS)
+        for task in TASKS:
+            kill_task(task)
+            await until(lambda task=task: seen.task(task)["restarts"] == 1, task)  # type: ignore[misc]
+            assert "it was cancelled" in seen.task(task)["last_error"]
+            assert (await seen.answers())["/livez"] == 200
+            assert "revision" in await register(seen.client, f"after-{task}")
+            assert await ids(seen.client, f"after-{task}") == [f"after-{task}-1"]
+        await until(lambda: told(seen, "warning", "was restarted"))
         assert await seen.says() == "degraded"
-        assert "revision" in await register(seen.client, "after")
-        assert await ids(seen.client, "after") == ["after-1"]
-        assert f'hub_task_restarts_total{{task="{task}"}} 1.0' in (await seen.http.get("/metrics")).text
+        metrics = (await seen.http.get("/metrics")).text
+        for task in TASKS:
+            assert f'hub_task_restarts_total{{task="{task}"}} 1.0' in metrics
 
 
 async def test_a_task_that_keeps_dying_makes_the_hub_unhealthy_until_it_has_lived_again(

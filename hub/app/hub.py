@@ -1,0 +1,238 @@
+"""One hub: its parts made, started in order, and drained in the reverse of it."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+import structlog
+
+from hub.app.desk import Desk
+from hub.app.nats import Connection
+from hub.app.parts import Parts
+from hub.core.catalog import Catalog
+from hub.core.registry import Registry
+from hub.errors import StartupError
+from hub.handlers.admin import Admin
+from hub.handlers.adoption import Adoption
+from hub.handlers.following import Following
+from hub.handlers.graph import Graphs
+from hub.handlers.health import HealthAnswers
+from hub.handlers.metrics import MetricsText
+from hub.handlers.micro import Micro
+from hub.handlers.registration import Registration
+from hub.handlers.supervisor import Supervisor
+from hub.settings import Settings
+from hub.telemetry.metrics import Metrics
+from hub.transport.connection import without_password
+from hub.wire import subjects
+
+log = structlog.get_logger(__name__)
+
+
+class Hub:
+    """One hub replica. Entering its context returns when it answers requests; leaving it drains.
+
+    Args:
+        settings: How to run.
+        urls: The NATS servers to work on.
+        metrics: Where to count.
+        system_url: Where to log in to the system account; None where there is no way in.
+        system_seed: The nkey seed for that login, where it takes one.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        urls: list[str],
+        *,
+        metrics: Metrics,
+        system_url: str | None = None,
+        system_seed: str | None = None,
+    ) -> None:
+        self.hub_id = f"hub-{secrets.token_hex(4)}"
+        self.metrics = metrics
+        self._settings = settings
+        self._urls = urls
+        self._system_url = system_url
+        self._system_seed = system_seed
+        self._stack = contextlib.AsyncExitStack()
+        self._supervisor = Supervisor()
+        self._connection = Connection(
+            urls,
+            name=self.hub_id,
+            credentials_file=settings.nats.credentials,
+            on_closed=self._on_closed,
+            on_dropped=self._on_dropped,
+        )
+        self._started = False
+        self._draining = False
+
+    # --- what the sidecar and the CLI ask
+
+    @property
+    def registry(self) -> Registry:
+        """Its decisions, and all that they are made from."""
+        return self._parts.registry
+
+    @property
+    def alive(self) -> bool:
+        """Whether the hub's own tasks run, or at least are not beyond what restarting them mends."""
+        return self._supervisor.alive
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can answer requests."""
+        return self._started and not self._draining and self._client.is_connected and self._parts.watch.synced
+
+    @property
+    def registered_services(self) -> int:
+        """How many services have instances."""
+        return len(self.registry.catalog.names)
+
+    def checks(self) -> dict[str, str]:
+        """How each dependency is, in the words of `/health`."""
+        return self._parts.wellbeing.checks()
+
+    def details(self) -> dict[str, Any]:
+        """What an operator wants to know besides."""
+        return {
+            "hub_id": self.hub_id,
+            "leading": self._parts.lease.held,
+            "ready": self.ready,
+            "instances": len(self.registry.catalog.entries),
+            "revision": self.registry.catalog.revision,
+            "doubt": self._parts.doubt(),
+            "requests_in_flight": len(self._desk),
+            **self._parts.wellbeing.details(),
+        }
+
+    def scrape(self) -> tuple[bytes, str]:
+        """The metrics as Prometheus reads them, and their content type."""
+        return self.metrics.render(), self.metrics.content_type
+
+    @property
+    def catalog(self) -> Catalog:
+        """All that is registered."""
+        return self.registry.catalog
+
+    def follow(self, notice: Callable[[str], None]) -> None:
+        """Call `notice` with a service's name after each visible change to it."""
+        self._parts.followers.append(notice)
+
+    async def ask(self, subject: str, payload: bytes) -> bytes:
+        """What this hub answers to a request, by the same rules as on NATS. Raises as the subject refuses."""
+        return await self._desk.ask(subject, payload)
+
+    async def heartbeat(self, service: str, instance_id: str, payload: bytes) -> None:
+        """Let an instance beat. Raises as `Heartbeats.publish` does."""
+        await self._parts.heartbeats.publish(service, instance_id, payload)
+
+    @property
+    def shown_url(self) -> str:
+        """The NATS it works on, without passwords."""
+        return ",".join(without_password(url) for url in self._urls)
+
+    async def wait_failed(self) -> None:
+        """Return never, unless the hub cannot go on; then raise why.
+
+        Raises:
+            StartupError: NATS turned us away for good.
+            Exception: whatever ended the supervisor of the hub's tasks.
+        """
+        await self._supervisor.wait_failed()
+
+    # --- life
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            self._leave()
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leave()
+        await self._parts.checking.leave()
+        await self._desk.drain(self._parts.changes, self._settings.drain_timeout)
+        await self._stack.aclose()
+        log.info("hub stopped", hub=self.hub_id)
+
+    def _leave(self) -> None:
+        self._draining = True
+        self._connection.leave()
+
+    async def _start(self) -> None:
+        settings = self._settings
+        following = Following.of(settings, self.hub_id)
+        self._stack.push_async_callback(following.aclose, settings.drain_timeout)
+        await self._stack.enter_async_context(self._supervisor)
+        self._client = client = await self._connection.open()
+        self._stack.push_async_callback(self._connection.aclose)
+        self._desk = Desk(client, self.metrics, following, settings.limits.in_flight)
+        self._parts = parts = Parts(
+            self.hub_id, settings, client, supervisor=self._supervisor, stack=self._stack, metrics=self.metrics
+        )
+        await parts.make()
+        await parts.start(self._system_url, self._system_seed)
+        await self._answer(parts, following)
+        self.metrics.sources = parts.sources(in_flight=lambda: len(self._desk))
+        await client.flush()
+        self._started = True
+        log.info("hub started", hub=self.hub_id, instances=len(self.catalog.entries))
+
+    async def _answer(self, parts: Parts, following: Following) -> None:
+        """Every subject; last, since who is answered expects all the rest to be there."""
+        desk, registry, clock, budget = self._desk, parts.registry, parts.clock, parts.answers.budget
+        bucket, desired = following.traced(parts.bucket, "registry"), following.traced(parts.desired, "desired")
+        registration = Registration(registry, parts.answers, bucket, parts.events, clock, self.metrics)
+        admin = Admin(registry, parts.bucket, desired, parts.events, clock, max_bytes=budget)
+        await desk.answer(subjects.REGISTER, registration.register)
+        await desk.answer(subjects.DEREGISTER, registration.deregister)
+        discover, asked = parts.discovery.discover, parts.observing.asked
+        await desk.answer(subjects.DISCOVER, discover, may_wait=True, on_headers=asked)
+        await desk.answer(subjects.SERVICES, parts.discovery.services)
+        await desk.answer(subjects.HEALTH, HealthAnswers(registry, budget=budget).get)
+        await desk.answer(subjects.GRAPH, Graphs(parts.graph, clock).graph)
+        for subject, respond in admin.subjects.items():
+            await desk.answer(subject, respond)
+        text = MetricsText(self.metrics, hub_id=self.hub_id, max_bytes=parts.max_bytes)
+        await desk.open((text.endpoint(self._client, desk.in_flight, following),))
+        await desk.open(Micro(self.hub_id, clock.wall(), self.metrics).endpoints(self._client, desk.in_flight))
+        if self._settings.micro.adopt:
+            await self._adopt(parts, registration)
+
+    async def _adopt(self, parts: Parts, registration: Registration) -> None:
+        """Find services that speak the micro protocol alone."""
+        adoption = Adoption(
+            self._client,
+            parts.requester,
+            parts.registry,
+            registration,
+            parts.clock,
+            self.metrics,
+            parts.lease,
+            nats_url=self._urls[0],
+            interval=self._settings.micro.interval,
+        )
+        await adoption.start()
+        parts.keep("adoption-rounds", adoption.ask_rounds)
+        parts.keep("adoption-intake", adoption.take_in)
+
+    # --- what happens
+
+    def _on_closed(self) -> None:
+        if self._started:
+            self._supervisor.fail(StartupError("NATS closed the connection for good; see the log for its reason"))
+
+    def _on_dropped(self) -> None:
+        if self._started:
+            self._parts.nats.dropped()
+            self._parts.deafened("messages were dropped, the hub was too slow")

@@ -1,0 +1,161 @@
+"""The hub's own connections to NATS: made with errors that say what to do, and what becomes of them told in the log."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import nats.errors
+import structlog
+from nats.aio.client import Client
+
+from hub.core.registry import Registry
+from hub.embedded.binary import OLDEST
+from hub.errors import StartupError, Unavailable
+from hub.handlers.clock import Clock
+from hub.handlers.connections import Connections
+from hub.transport.connection import Credentials, Notices, close, connect, describe, without_password
+from hub.transport.loops import Keep
+from hub.transport.requests import Requester
+
+log = structlog.get_logger(__name__)
+
+
+class Connection:
+    """The connection that a hub works on.
+
+    Args:
+        urls: The NATS servers.
+        name: What it is called there.
+        credentials_file: The login, where the URLs have none.
+        on_closed: Called when NATS has turned us away for good.
+        on_dropped: Called when messages were dropped, the hub being too slow for them.
+    """
+
+    def __init__(
+        self,
+        urls: list[str],
+        *,
+        name: str,
+        credentials_file: str | None,
+        on_closed: Callable[[], None],
+        on_dropped: Callable[[], None],
+    ) -> None:
+        self._urls = urls
+        self._name = name
+        self._credentials_file = credentials_file
+        self._on_closed = on_closed
+        self._on_dropped = on_dropped
+        self._client: Client | None = None
+        self._trouble = ""
+        self._leaving = False
+
+    async def open(self) -> Client:
+        """Connect.
+
+        Raises:
+            StartupError: no server takes the connection, or the one that does is too old; the message says what to do.
+        """
+        notices = Notices(
+            disconnected=self._told_disconnected,
+            reconnected=self._told_reconnected,
+            closed=self._told_closed,
+            error=self._told_error,
+        )
+        try:
+            client = await connect(self._urls, name=self._name, notices=notices, credentials=self._credentials())
+        except Unavailable as error:
+            raise StartupError(
+                f"{error.message}: start nats-server there, name another with --nats or NATS_URL (with its login: "
+                "nats://user:password@host:4222), or let `hub up` run its own"
+            ) from None
+        self._client = client
+        version = client.connected_server_version
+        if (version.major, version.minor) < OLDEST:
+            await self.aclose()
+            wanted = ".".join(map(str, OLDEST))
+            raise StartupError(
+                f"NATS at {without_password(self._urls[0])} is {version.major}.{version.minor}.{version.patch}; "
+                f"Central Hub needs {wanted} or newer: upgrade nats-server, or let `hub up` run its own"
+            )
+        return client
+
+    def leave(self) -> None:
+        """Its end is wanted from now on, and no news."""
+        self._leaving = True
+
+    async def aclose(self) -> None:
+        """Close it."""
+        self.leave()
+        if self._client is not None:
+            await close(self._client)
+
+    def _credentials(self) -> Credentials:
+        """The login from the settings. A file that is not there is told, even where NATS would not ask for it."""
+        path = self._credentials_file
+        if path is not None and not Path(path).is_file():
+            raise StartupError(
+                f"nats.credentials: expected a file, there is none at {path}: name another, or leave it out"
+            )
+        return Credentials(credentials_file=path)
+
+    async def _told_disconnected(self) -> None:
+        if self._client is not None and not self._leaving:
+            log.warning("NATS connection lost; reconnecting")
+
+    async def _told_reconnected(self) -> None:
+        self._trouble = ""
+        log.info("NATS connection is back")
+
+    async def _told_closed(self) -> None:
+        if not self._leaving:
+            self._on_closed()
+
+    async def _told_error(self, error: Exception) -> None:
+        if self._client is None:
+            return  # `open` tells of it, once
+        reason = describe(error)
+        if self._client.is_connected or reason != self._trouble:  # each attempt to reconnect fails alike
+            log.warning("NATS error", reason=reason)
+        self._trouble = reason
+        if isinstance(error, nats.errors.SlowConsumerError):
+            self._on_dropped()
+
+
+@asynccontextmanager
+async def instances_connections(
+    url: str, *, name: str, seed: str | None, registry: Registry, clock: Clock, keep: Keep
+) -> AsyncIterator[None]:
+    """Follow the connections of instances by what NATS tells in its system account, until the context ends.
+
+    Args:
+        url: Where to log in to that account.
+        name: What the connection is called there.
+        seed: The nkey seed for the login, where it takes one.
+        registry: Who is to know.
+        clock: Where to read the time.
+        keep: What runs the loops.
+
+    Raises:
+        StartupError: that account lets nobody in; the message names the setting.
+    """
+
+    async def reread() -> None:
+        await connections.reread()
+
+    try:
+        client = await connect(
+            url, name=name, notices=Notices(reconnected=reread), credentials=Credentials(nkey_seed=seed)
+        )
+    except Unavailable as error:
+        raise StartupError(
+            f"system account: {error.message}: mend nats.system_url (HUB_NATS_SYSTEM_URL), or do without it"
+        ) from None
+    try:
+        async with Requester(client, keep=keep, name="system-requests-sweeper") as requester:
+            connections = Connections(client, requester, registry, clock)
+            await connections.start()
+            yield
+    finally:
+        await close(client)

@@ -1,0 +1,289 @@
+"""What a hub is made of: each part made from those before, and started in the order in which they need each other."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable
+from random import Random
+
+import structlog
+from nats.aio.client import Client
+
+from hub.app.nats import instances_connections
+from hub.core.answers import Answers
+from hub.core.graph_answers import GraphAnswers
+from hub.core.observations import Observations
+from hub.core.registry import Registry
+from hub.handlers.changes import Changes
+from hub.handlers.checking import Checking
+from hub.handlers.clock import Clock
+from hub.handlers.dependencies import dependencies
+from hub.handlers.discovery import Discovery
+from hub.handlers.health import HealthReporter
+from hub.handlers.hearing import Hearing
+from hub.handlers.heartbeats import Heartbeats
+from hub.handlers.listeners import DesiredListener, RegistryListener
+from hub.handlers.nats import NatsCheck
+from hub.handlers.observing import Observing
+from hub.handlers.supervisor import Supervisor
+from hub.handlers.sweep import Sweep
+from hub.handlers.wellbeing import Wellbeing
+from hub.probes import Probes, unsupported
+from hub.settings import Settings
+from hub.store import streams
+from hub.store.events import EventLog
+from hub.store.jetstream import JetStreamBucket
+from hub.store.lease import LeaderLease
+from hub.telemetry.metrics import Metrics, Sources
+from hub.telemetry.request import with_trace
+from hub.transport.loops import BOUND, Loop
+from hub.transport.requests import Requester
+
+log = structlog.get_logger(__name__)
+
+_LEASE_ALONE = 2.0
+_LEASE_IN_CLUSTER = 10.0
+"""A cluster may take seconds to elect a stream leader, in which no lease can be renewed."""
+_ENVELOPE_BYTES = 1024
+"""What NATS headers and protocol may add to a payload, taken off the server's `max_payload`."""
+
+
+class Parts:
+    """The parts of one hub, on an open connection. `make` makes them, `start` has them work.
+
+    Args:
+        hub_id: Which hub it is.
+        settings: How to run.
+        client: The connection.
+        supervisor: What runs the background tasks.
+        stack: Where whatever opens is entered, and so closed in the reverse order.
+        metrics: Where to count.
+    """
+
+    def __init__(
+        self,
+        hub_id: str,
+        settings: Settings,
+        client: Client,
+        *,
+        supervisor: Supervisor,
+        stack: contextlib.AsyncExitStack,
+        metrics: Metrics,
+    ) -> None:
+        self.clock = Clock()
+        self.changes = Changes()
+        self.max_bytes = client.max_payload - _ENVELOPE_BYTES
+        self.followers: list[Callable[[str], None]] = []
+        self._hub_id = hub_id
+        self._settings = settings
+        self._client = client
+        self._supervisor = supervisor
+        self._stack = stack
+        self._metrics = metrics
+
+    async def make(self) -> None:
+        """Make all of them. Nothing is heard or told yet."""
+        await self._make_store()
+        self._make_decisions()
+        await self._make_checks()
+        await self._make_writers()
+        self._make_reports()
+
+    async def start(self, system_url: str | None, system_seed: str | None) -> None:
+        """Read what is stored, hear what is said, and let what goes on by itself go on.
+
+        Args:
+            system_url: Where to log in to the system account; None where there is no way in.
+            system_seed: The nkey seed for that login, where it takes one.
+
+        Raises:
+            StartupError: the system account lets nobody in.
+        """
+        await self._learn(system_url, system_seed)
+        await self._work()
+
+    async def _make_store(self) -> None:
+        keep = self._supervisor.keep
+        self.requester = await self._stack.enter_async_context(Requester(self._client, keep=keep))
+        self._specs = specs = await streams.ensure_all(
+            self.requester, servers=len(self._client.servers), replicas=self._settings.nats.replicas
+        )
+        self.bucket = JetStreamBucket(self._client, self.requester, specs.registry, keep=keep)
+        self.desired = JetStreamBucket(self._client, self.requester, specs.desired, keep=keep)
+        self._leader = JetStreamBucket(self._client, self.requester, specs.leader, keep=keep)
+
+    def _make_decisions(self) -> None:
+        """What decides and answers from memory."""
+        settings = self._settings.registry
+        self.registry = Registry(
+            self.clock.now(),
+            observe=self._observe,
+            default_ttl=settings.default_ttl,
+            default_deregister_after=settings.default_deregister_after,
+            removal_share=settings.removal_share,
+            protect_threshold=settings.protect_threshold,
+            cannot=unsupported,
+        )
+        catalog = self.registry.catalog
+        observations = Observations()
+        self.answers = Answers(catalog, max_bytes=self.max_bytes, random=Random())
+        self.graph = GraphAnswers(catalog, observations, max_bytes=self.max_bytes)
+        self.discovery = Discovery(self.answers, self.changes)
+        self.observing = Observing(self._client, self.registry, observations, self.clock, self.discovery.target)
+
+    async def _make_checks(self) -> None:
+        """What looks at instances, and what hears them."""
+        self.checking = Checking(
+            self._client,
+            self.registry,
+            self.clock,
+            self._metrics,
+            await self._stack.enter_async_context(
+                Probes(self._settings.probes, self._client, keep=self._supervisor.keep)
+            ),
+            hub_id=self._hub_id,
+            concurrency=self._settings.probes.concurrency,
+        )
+        self.heartbeats = Heartbeats(
+            self._client,
+            self.registry,
+            self.clock,
+            self._metrics,
+            on_uses=self.observing.beaten,
+            on_reports=self.checking.report,
+        )
+        self._hearing = Hearing(self._client, self.registry.liveness, self.clock)
+
+    async def _make_writers(self) -> None:
+        """What writes, and who may."""
+        keep = self._supervisor.keep
+        events = EventLog(self._client, self.requester, self._specs.events, stamp=with_trace, keep=keep)
+        self.events = await self._stack.enter_async_context(events)
+        self.lease = LeaderLease(self._leader, self._hub_id, self._lease_ttl(), on_gained=self._on_gained, keep=keep)
+        self._sweep = Sweep(
+            self._client,
+            self.registry,
+            self.answers,
+            self.bucket,
+            self.events,
+            self.clock,
+            self._metrics,
+            self.lease,
+            unbelieved=self.checking.doubted_services,
+        )
+
+    def _make_reports(self) -> None:
+        """What tells how services, the hub and what it depends on are."""
+        self._watch_desired = self.desired.watch(DesiredListener(self.registry, self.clock))
+        self.watch = self.bucket.watch(RegistryListener(self.registry, self.clock))
+        self.nats = NatsCheck(
+            self._client,
+            self._hearing,
+            self.requester,
+            self._specs,
+            (self.watch, self._watch_desired),
+            self.clock,
+            self._settings,
+        )
+        platform = dependencies(self._settings, self.clock)
+        self.wellbeing = Wellbeing(self._supervisor, self.nats, platform, self.doubt)
+        self._health = HealthReporter(
+            self._client,
+            self.registry,
+            self.clock,
+            hub_id=self._hub_id,
+            parts=self.wellbeing.parts(),
+            leads=lambda: self.lease.held,
+            interval=self._settings.registry.health_interval,
+            max_bytes=self.max_bytes,
+        )
+
+    async def _learn(self, system_url: str | None, system_seed: str | None) -> None:
+        """Read all that is stored, hear all that is said. What operators want comes first, lest it come too late."""
+        await self.observing.start()
+        await self._stack.enter_async_context(self._watch_desired)
+        await self.heartbeats.start()
+        await self._stack.enter_async_context(self.watch)
+        if system_url is None:
+            log.info("no system account; a lost connection is noticed by missing heartbeats alone")
+        else:
+            connections = instances_connections(
+                system_url,
+                name=f"{self._hub_id}-system",
+                seed=system_seed,
+                registry=self.registry,
+                clock=self.clock,
+                keep=self._supervisor.keep,
+            )
+            await self._stack.enter_async_context(connections)
+        await self._stack.enter_async_context(self.lease)
+
+    async def _work(self) -> None:
+        """What goes on by itself."""
+        self.keep("hearing", self._hearing.listen)
+        self.keep("sweep-time", self._sweep.watch_time)
+        self.keep("sweep-writes", self._sweep.write)
+        self.keep("health-changes", self._health.tell_changes)
+        self.keep("health-rounds", self._health.tell_rounds, bound=BOUND + self._health.longest_pause)
+        await self.nats.look()
+        for name, loop, bound in self.wellbeing.loops():
+            self.keep(name, loop, bound=bound)
+        self.keep("observed", self.observing.tell)
+        await self.checking.start(self.keep)
+
+    def doubt(self) -> str | None:
+        """Why the hub doubts what it hears or finds; None when it is well."""
+        return self.registry.liveness.doubt or self.checking.doubt
+
+    def deafened(self, reason: str) -> None:
+        """Messages may have gone unheard up to now, for a reason in words for operators."""
+        self.registry.liveness.deafened(self.clock.now(), reason)
+
+    def _observe(self, service: str) -> None:
+        catalog = self.registry.catalog
+        known = catalog.services.get(service)
+        self.changes.notify(service, known.revision if known else catalog.revision, catalog.revision)
+        self._health.notice(service)
+        self.checking.notice(service)
+        self.graph.notice(service)
+        for notice in self.followers:
+            notice(service)
+        if catalog.unwritten:
+            self._sweep.hurry()
+
+    def _on_gained(self) -> None:
+        log.info("leading", hub=self._hub_id)
+        self._sweep.hurry()
+
+    def _lease_ttl(self) -> float:
+        if self._settings.leader.ttl:
+            return self._settings.leader.ttl
+        return _LEASE_IN_CLUSTER if len(self._client.servers) > 1 else _LEASE_ALONE
+
+    def sources(self, in_flight: Callable[[], int]) -> Sources:
+        """Where the metrics look at scrape time."""
+        entries = self.registry.catalog.entries
+        return Sources(
+            instances=lambda: Counter(entry.instance.status for entry in entries.values()),
+            services=lambda: len(self.registry.catalog.names),
+            graph_edges=lambda: self.graph.counts(self.clock.now()),
+            adopted=lambda: sum(entry.record.source == "micro" for entry in entries.values()),
+            in_flight=in_flight,
+            leading=lambda: self.lease.held,
+            resyncs=lambda: self.watch.rereads,
+            events_dropped=lambda: self.events.dropped,
+            doubting=lambda: self.doubt() is not None,
+            probes_owned=lambda: self.checking.owned,
+            replicas=lambda: self.checking.replicas,
+            discoveries=lambda: {"hit": self.answers.hits, "miss": self.answers.misses},
+            discover_waiters=lambda: len(self.changes),
+            cached_answers=lambda: self.answers.kept,
+            connections=lambda: self.registry.liveness.connected_names,
+            labelled=self.wellbeing.labelled(),
+            plain=self.wellbeing.plain(),
+        )
+
+    def keep(self, name: str, loop: Loop, *, bound: float = BOUND) -> None:
+        """Run a background task until the hub stops."""
+        self._stack.push_async_callback(self._supervisor.keep(name, loop, bound=bound).aclose)
