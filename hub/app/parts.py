@@ -130,7 +130,9 @@ class Parts:
         self.answers = Answers(catalog, max_bytes=self.max_bytes, random=Random())
         self.graph = GraphAnswers(catalog, observations, max_bytes=self.max_bytes)
         self.discovery = Discovery(self.answers, self.changes)
-        self.observing = Observing(self._client, self.registry, observations, self.clock, self.discovery.target)
+        self.observing = Observing(
+            self._client, self.registry, observations, self.clock, self.discovery.target, hub_id=self._hub_id
+        )
 
     async def _make_checks(self) -> None:
         """What looks at instances, and what hears them."""

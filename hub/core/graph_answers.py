@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from hub.core.catalog import Catalog
@@ -29,6 +29,8 @@ _ENVELOPE_BYTES = 512
 """Room for what surrounds the lists in a reply."""
 _REASON = 200
 """Characters that a service's reason may take."""
+_LEAP: Final = timedelta(seconds=1)
+"""By how much the time of day has to leap against the monotonic clock to be believed."""
 _STEP: Final = "/"
 """In the `next` of a page: behind the name of the service with which it goes on, once the service's cycle was told, and
 before the target of the last edge that was told."""
@@ -63,6 +65,8 @@ class GraphAnswers:
         self._changed: dict[str, None] = dict.fromkeys(catalog.names)
         self._rows: dict[str, bytes] = {}
         self._topologies: dict[bool, tuple[tuple[int, int], Topology]] = {}
+        self._epoch = datetime.min.replace(tzinfo=UTC)
+        """The time of day at which the monotonic clock was 0."""
 
     def notice(self, service: str) -> None:
         """The service has changed. Every visible change of one has to be told."""
@@ -86,6 +90,9 @@ class GraphAnswers:
         """
         self._look()
         self._observations.forget(now)
+        epoch = wall - timedelta(seconds=now)
+        if abs(epoch - self._epoch) > _LEAP:  # lest the same moment be told as another second each time
+            self._epoch = epoch
         topology = self._topology(observed=query.observed)
         services: list[bytes] = []
         edges: list[bytes] = []
@@ -93,7 +100,7 @@ class GraphAnswers:
         places = {_SERVICES: services, _EDGES: edges, _CYCLES: cycles}
         left, size = min(query.limit or MAX_SERVICES, MAX_SERVICES), 0
         last: str | None = None
-        for row in self._pieces(query, topology, now, wall):
+        for row in self._pieces(query, topology):
             size += len(row.data) + 1
             if last is not None and (size > self._budget or (row.place == _SERVICES and not left)):
                 break
@@ -128,7 +135,7 @@ class GraphAnswers:
             known = self._topologies[observed] = version, Topology(edges)
         return known[1]
 
-    def _pieces(self, query: Graph, topology: Topology, now: float, wall: datetime) -> Iterator[_Row]:
+    def _pieces(self, query: Graph, topology: Topology) -> Iterator[_Row]:
         """Everything that is asked for, from where the question wants it to go on."""
         begun, step, told = query.after.partition(_STEP)
         selected = topology.select(query.name, query.direction, query.depth)
@@ -140,7 +147,7 @@ class GraphAnswers:
                 yield _Row(_CYCLES, self._cycle(knot), name + _STEP)
             for target in topology.edges.get(name, ()):
                 if target > told and target in selected.names:
-                    yield _Row(_EDGES, self._edge(name, target, now, wall), name + _STEP + target)
+                    yield _Row(_EDGES, self._edge(name, target), name + _STEP + target)
 
     def _names(self, query: Graph, selected: Selected, topology: Topology, first: str) -> Iterable[str]:
         """The services that are asked for, sorted, from `first` on."""
@@ -172,7 +179,7 @@ class GraphAnswers:
             kept //= 2
         return encoded
 
-    def _edge(self, source: str, target: str, now: float, wall: datetime) -> bytes:
+    def _edge(self, source: str, target: str) -> bytes:
         seen = self._observations.last_seen(source, target)
         return encode(
             GraphEdge(
@@ -180,7 +187,7 @@ class GraphAnswers:
                 target=target,
                 declared=is_edge(self._declared.targets, source, target),
                 observed=seen is not None,
-                last_seen=None if seen is None else (wall - timedelta(seconds=now - seen)).replace(microsecond=0),
+                last_seen=None if seen is None else (self._epoch + timedelta(seconds=seen)).replace(microsecond=0),
             )
         )
 

@@ -40,6 +40,7 @@ class Observing:
         observations: Where to remember.
         clock: Where to read the time.
         target_of: The service that the payload of a discovery is about.
+        hub_id: Which replica this is.
     """
 
     def __init__(
@@ -49,17 +50,20 @@ class Observing:
         observations: Observations,
         clock: Clock,
         target_of: Callable[[bytes], str],
+        *,
+        hub_id: str,
     ) -> None:
         self._client = client
         self._registry = registry
         self._observations = observations
         self._clock = clock
         self._target_of = target_of
+        self._hub_id = hub_id
         self._untold = Untold()
         self._decode = Decoder(Observed)
 
     async def start(self) -> None:
-        """Begin to hear the other replicas, for as long as the connection is open. A hub hears itself, too."""
+        """Begin to hear the other replicas, for as long as the connection is open."""
         await subscribe_direct(self._client, subjects.OBSERVED, self._on_observed)
 
     def beaten(self, key: str, uses: tuple[str, ...]) -> None:
@@ -86,7 +90,8 @@ class Observing:
             beat()
             await asyncio.sleep(INTERVAL)
             if due := self._untold.due(self._clock.now(), MAX_OBSERVED):
-                await self._publish(Observed(edges=tuple(ObservedEdge(source=s, target=t) for s, t in due)))
+                edges = tuple(ObservedEdge(source=source, target=target) for source, target in due)
+                await self._publish(Observed(edges=edges, by=self._hub_id))
 
     async def _publish(self, news: Observed) -> None:
         try:
@@ -99,6 +104,8 @@ class Observing:
             news = self._decode(message.data)
         except HubError as error:
             log.debug("observed edges not understood", code=error.code, reason=error.message)
+            return
+        if news.by == self._hub_id:
             return
         now = self._clock.now()
         for edge in news.edges:

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
-from hub.wire.names import ReportedStatus, ServiceName, ServiceNameOrEmpty
+from hub.wire.names import InstanceId, ReportedStatus, ServiceName, ServiceNameOrEmpty
 
 SERVICE_HEADER: Final = "Hub-Service"
 """With a request on `hub.discover`: the name of the service that asks."""
@@ -87,3 +87,5 @@ class Observed(Struct, frozen=True, kw_only=True):
     """What one hub tells the others that it has observed."""
 
     edges: Annotated[tuple[ObservedEdge, ...], Meta(max_length=MAX_OBSERVED)]
+    by: InstanceId
+    """The replica that observed it, which hears itself and knows it already."""

@@ -87,8 +87,12 @@ async def test_what_is_wanted_outlives_the_loss_of_the_whole_registry(own_hub: H
         await until_answered(own_client, "hub.register", {"name": "other", "host": "h", "port": 1})
         await until_shown(own_client, "engine", status="draining")
         await until_known(looking, "engine", [])
-        (row,) = (await call(own_client, "hub.admin.get", {"name": "engine"}))["instances"]
-        assert (row["status"], row["desired"]["reason"]) == ("draining", "rack move")
+
+        async def registered_again() -> bool:
+            (row,) = (await call(own_client, "hub.admin.get", {"name": "engine"}))["instances"]
+            return (row["status"], row["desired"]["reason"]) == ("draining", "rack move")
+
+        await eventually(registered_again, "it has registered again, and is drained as before")
 
 
 async def test_replicas_agree_on_what_is_wanted_whichever_of_them_is_told(tmp_path: Path) -> None:
