@@ -1,12 +1,20 @@
-"""Under which address others can reach this process: the one from which it reaches NATS."""
+"""Where NATS is, and under which address others can reach this process: the one from which it reaches NATS."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 DEFAULT_NATS_PORT = 4222
+DEFAULT_URL = f"nats://127.0.0.1:{DEFAULT_NATS_PORT}"
+
+
+def urls_given(urls: str | Sequence[str] | None) -> list[str]:
+    """The NATS servers as a list; from `NATS_URL` where none are given, else the one on this machine."""
+    urls = urls if urls is not None else os.environ.get("NATS_URL") or DEFAULT_URL
+    return [url.strip() for url in urls.split(",") if url.strip()] if isinstance(urls, str) else list(urls)
 
 
 async def local_address(urls: Sequence[str], *, timeout: float = 5.0) -> str | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
 
 import msgspec
 
+from hub.client.address import urls_given
 from hub.client.instances import Instances
 from hub.client.registration import Registration
 from hub.client.session import Session, completed, finish
@@ -22,7 +22,6 @@ from hub.wire.discovery import Discover, Discovered, Instance, ServiceList, Serv
 from hub.wire.names import Liveness, ReportedStatus, Status, Strategy
 from hub.wire.registration import Register, Registered
 
-DEFAULT_URL = "nats://127.0.0.1:4222"
 LOAD_TIMEOUT = 0.5
 """Seconds that a choice by load may wait for the hub, before it is made without."""
 
@@ -120,7 +119,7 @@ class CentralHubClient:
         )
         self._host = host
         self._registers = port is not None
-        self._urls = _urls(nats_url)
+        self._urls = urls_given(nats_url)
         self._start_timeout = start_timeout
         self._timeout = timeout
         self._zone = zone
@@ -394,8 +393,3 @@ class CentralHubClient:
         if self._session is None or self._session.registration is None:
             raise Unavailable(f"{self._offer.name}: not registered")
         return self._session.registration
-
-
-def _urls(given: str | Sequence[str] | None) -> list[str]:
-    urls = given if given is not None else os.environ.get("NATS_URL") or DEFAULT_URL
-    return [url.strip() for url in urls.split(",") if url.strip()] if isinstance(urls, str) else list(urls)
