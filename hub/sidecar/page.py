@@ -23,6 +23,7 @@ h2 b { color: var(--accent); display: inline-block; min-width: 4.5rem; }
 code, pre { font: 0.85rem/1.5 ui-monospace, monospace; }
 pre { border: 1px solid var(--line); border-radius: 4px; overflow-x: auto; padding: 0.6rem; }
 table { border-collapse: collapse; width: 100%; }
+td:first-child, th:first-child { width: 9rem; }
 td, th { border-top: 1px solid var(--line); padding: 0.3rem 0.6rem 0.3rem 0; text-align: left; vertical-align: top; }
 th { color: var(--dim); font-weight: normal; }
 nav a, .dim { color: var(--dim); }

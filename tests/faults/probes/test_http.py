@@ -103,7 +103,7 @@ async def test_a_server_that_says_nothing_fails_in_time(look_at: LookAt) -> None
     async with serving(hanging) as peer:
         outcome = await look_at(HttpCheck(timeout=SOON), peer.port)
     assert outcome[:2] == (False, f"no answer within {SOON} s")
-    assert outcome.seconds >= SOON
+    assert outcome.seconds > SOON - 0.01  # the loop counts in milliseconds, the look in fractions of them
 
 
 @pytest.mark.parametrize("start", [b"H", b"HTTP/1.1 200 OK\r\nX-Endless: ", b"HTTP/1.1 200 OK\r\n\r\n"])
