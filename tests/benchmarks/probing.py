@@ -82,8 +82,7 @@ async def _compare(idle: HubProcess, probing: HubProcess, pace: Pace, say: Say) 
         )
         name = f"hub.discover, {what}: p99 with {pace.checks:,} HTTP checks every {_INTERVAL:g} s / with none"
         with_checks, without = ([us / 1000 for us in figures[key]] for key in ("with checks", "without"))
-        bar = Bar("<=", 2.0) if "in flight" in what else None  # an idle hub's answer takes little more than the way
-        rows.append(Row.compared(name, "ms", with_checks, without, bar))
+        rows.append(Row.compared(name, "ms", with_checks, without, Bar("<=", 2.0)))
     return rows
 
 
