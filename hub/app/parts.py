@@ -121,6 +121,7 @@ class Parts:
             observe=self._observe,
             default_ttl=settings.default_ttl,
             default_deregister_after=settings.default_deregister_after,
+            probe_deregister_after=settings.probe_deregister_after,
             removal_share=settings.removal_share,
             protect_threshold=settings.protect_threshold,
             cannot=unsupported,

@@ -57,7 +57,8 @@ class CentralHubClient:
         depends_on: The services it needs. They are looked up at the start, so that their cache is warm.
         liveness: How it shows that it is alive; see the registration message.
         ttl: Seconds without a beat until it is taken for dead; the hub's default (6) where none is given.
-        deregister_after: Seconds it is dead until it is removed; the hub's default (60) where none is given.
+        deregister_after: Seconds it is dead until it is removed; the hub's default (60; 1800 with `probe`) where none
+            is given.
         checks: How the hub should look at it besides: the structs of `hub.wire.checks`, or mappings as in the contract.
             What those of type `ttl` say comes from `set_check`.
         protect_threshold: Share of well instances at which discovery answers with all of the service, 0 to 1.

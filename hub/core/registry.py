@@ -23,7 +23,7 @@ from hub.errors import Conflict, NotFound, Unsupported
 from hub.wire.checks import Check, CheckState
 from hub.wire.names import ReportedStatus, Source
 from hub.wire.record import Desired, Record
-from hub.wire.registration import DEFAULT_DEREGISTER_AFTER, DEFAULT_TTL, Register
+from hub.wire.registration import DEFAULT_DEREGISTER_AFTER, DEFAULT_TTL, PROBE_DEREGISTER_AFTER, Register
 from hub.wire.subjects import instance_key
 
 Wall = Callable[[], datetime]
@@ -64,6 +64,7 @@ class Registry:
         observe: Called with a service's name after each visible change to it.
         default_ttl: Seconds, for those who register without.
         default_deregister_after: Seconds, for those who register without.
+        probe_deregister_after: Seconds, for those who register without and are looked at.
         removal_share: The share of a larger fleet that may be removed within a minute.
         protect_threshold: For those who register without.
         cannot: Why a check cannot be made by this hub; None where it can.
@@ -76,6 +77,7 @@ class Registry:
         observe: Callable[[str], None] = lambda service: None,
         default_ttl: float = DEFAULT_TTL,
         default_deregister_after: float = DEFAULT_DEREGISTER_AFTER,
+        probe_deregister_after: float = PROBE_DEREGISTER_AFTER,
         removal_share: float = SHARE,
         protect_threshold: float = 0.0,
         cannot: Callable[[Check], str | None] = probes_nobody,
@@ -85,6 +87,7 @@ class Registry:
         self._writing: dict[bytes, Record] = {}
         self._default_ttl = default_ttl
         self._default_deregister_after = default_deregister_after
+        self._probe_deregister_after = probe_deregister_after
         self._protect_threshold = protect_threshold or None
         self._cannot = cannot
 
@@ -313,9 +316,7 @@ class Registry:
             depends_on=request.depends_on,
             liveness=request.liveness,
             ttl=self._default_ttl if request.ttl is None else request.ttl,
-            deregister_after=(
-                self._default_deregister_after if request.deregister_after is None else request.deregister_after
-            ),
+            deregister_after=self._deregister_after(request),
             checks=checks,
             protect_threshold=self._protect_threshold
             if request.protect_threshold is None
@@ -327,6 +328,11 @@ class Registry:
             heard=told(WELL, finding),
             desired=desired,
         )
+
+    def _deregister_after(self, request: Register) -> float:
+        if request.deregister_after is not None:
+            return request.deregister_after
+        return self._probe_deregister_after if request.liveness == "probe" else self._default_deregister_after
 
     def _updated(self, request: Register, known: Entry, checks: tuple[Check, ...], source: Source) -> Record:
         """The registration anew, of an instance that keeps its age, and its state as far as that still counts."""

@@ -75,6 +75,7 @@ class Registry(_Section, frozen=True, kw_only=True):
 
     default_ttl: Annotated[float, Meta(ge=0.5, le=86_400.0)] = 6.0
     default_deregister_after: Annotated[float, Meta(ge=1, le=2_592_000.0)] = 60.0
+    probe_deregister_after: Annotated[float, Meta(ge=1, le=2_592_000.0)] = 1800.0
     health_interval: Seconds = 10.0
     removal_share: Annotated[float, Meta(gt=0, le=1)] = 0.15
     protect_threshold: Annotated[float, Meta(ge=0, le=1)] = 0.0

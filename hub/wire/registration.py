@@ -30,6 +30,8 @@ from hub.wire.names import (
 
 DEFAULT_TTL = 6.0
 DEFAULT_DEREGISTER_AFTER = 60.0
+PROBE_DEREGISTER_AFTER = 1800.0
+"""For those who are looked at: many register but once, and would not come back after a network that was away."""
 BEATS_PER_TTL = 3
 """An instance beats this often within its ttl, so that two lost beats in a row do no harm."""
 
@@ -65,7 +67,8 @@ class Register(Struct, frozen=True, kw_only=True):
     ttl: Ttl | None = None
     """Seconds without a beat until it is critical; the hub's default (6) where none is given."""
     deregister_after: Annotated[float, Meta(ge=1, le=2_592_000.0)] | None = None
-    """Seconds it stays critical until it is removed; the hub's default (60) where none is given."""
+    """Seconds it stays critical until it is removed; the hub's default (60, or 1800 where `liveness` is `probe`) where
+    none is given."""
     checks: Annotated[tuple[Check, ...], Meta(max_length=MAX_CHECKS)] = ()
     """How the hub should look at it; where `liveness` is `probe` and nothing is given, an HTTP request to the
     `health_endpoint`, or a TCP connection where there is none."""

@@ -113,7 +113,8 @@ def test_the_figures_in_the_readme_are_those_of_the_code() -> None:
     settings = Settings()
     for said in (
         f"no beat for `ttl` ({registration.DEFAULT_TTL:g} s)",
-        f"critical for `deregister_after` ({registration.DEFAULT_DEREGISTER_AFTER:g} s)",
+        f"critical for `deregister_after` ({registration.DEFAULT_DEREGISTER_AFTER:g} s; "
+        f"{registration.PROBE_DEREGISTER_AFTER:g} s where the hub looks)",
         f"of more than {removal.SMALL_FLEET}, at most {settings.registry.removal_share:.0%} a minute".replace(
             "%", " %"
         ),

@@ -232,3 +232,18 @@ def test_a_drained_dependency_is_one_that_cannot_be_chosen() -> None:
     want(registry.catalog, "engine.a1", DRAINED)
     registry.tick(0.1, lambda: LATER)
     assert registry.catalog.entries["gate.a1"].finding.check == "upstream"
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        ({}, 60.0),
+        ({"liveness": "permanent"}, 60.0),
+        ({"liveness": "probe"}, 1800.0),
+        ({"liveness": "probe", "deregister_after": 5.0}, 5.0),
+    ],
+)
+def test_who_registers_but_once_is_kept_for_longer(given: dict[str, Any], seconds: float) -> None:
+    registry = Registry(0.0, cannot=lambda check: None)
+    request = Register(name="engine", host="h", port=1, **given)
+    assert registry.admit(request, 0.0, lambda: WALL).record.deregister_after == seconds
