@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
+# More than a small machine has processors: most of the time the tests wait for something to be noticed.
+WORKERS ?= 4
 .DEFAULT_GOAL := help
 .PHONY: help setup up test test-other check format bench demo lock clean
 
@@ -25,7 +27,7 @@ up: $(STAMP) ## Set up and run the hub with its embedded NATS (ARGS="--http-port
 
 test: $(STAMP) ## Set up and run all tests (ARGS="-k name" ...)
 	@echo "running the tests (parallel, then those that need the machine to themselves) ..."
-	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not serial and not system" $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup -m "not serial and not system" $(ARGS)
 	@$(BIN)/python -m pytest -q -m "serial and not system" $(ARGS) || test $$? -eq 5
 
 test-other: $(STAMP) ## Run the unit tests on the newest other CPython found
