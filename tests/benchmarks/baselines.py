@@ -4,6 +4,7 @@ Usage: python -m tests.benchmarks.baselines echo NATS_URL SUBJECT REPLY_FILE
        python -m tests.benchmarks.baselines hear NATS_URL SUBJECTS COUNT_SUBJECT
        python -m tests.benchmarks.baselines serve HOST PORT PATH REPLY_FILE
        python -m tests.benchmarks.baselines be_well PORT...
+       python -m tests.benchmarks.baselines look_at RATE PORT...
 """
 
 from __future__ import annotations
@@ -127,6 +128,30 @@ async def be_well(*ports: str) -> None:
         server.close()
 
 
+async def look_at(rate: str, *ports: str) -> None:
+    """Make so many HTTP probes a second, as bare as they can be, of those who listen on these ports."""
+    looks: set[asyncio.Task[None]] = set()
+
+    async def look(port: str) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(port))
+        writer.write(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+        assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
+        writer.close()
+
+    ended = asyncio.create_task(asyncio.to_thread(sys.stdin.read))
+    print("ready", flush=True)
+    loop = asyncio.get_running_loop()
+    began, made = loop.time(), 0
+    while not ended.done():
+        while made < (loop.time() - began) * float(rate):
+            task = asyncio.create_task(look(ports[made % len(ports)]))
+            looks.add(task)
+            task.add_done_callback(looks.discard)
+            made += 1
+        await asyncio.sleep(0.001)
+    await asyncio.gather(*looks)
+
+
 async def _stay(client: Client) -> None:
     await client.flush()
     print("ready", flush=True)
@@ -155,6 +180,7 @@ _WORKS: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
     "hear": hear,
     "serve": serve,
     "be_well": be_well,
+    "look_at": look_at,
 }
 
 

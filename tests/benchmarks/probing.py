@@ -55,12 +55,14 @@ async def measure(folder: Path, pace: Pace, say: Say) -> list[Row]:
                 await ask(requester, "hub.discover", _QUESTION)
         await _all_known(probing, pace.checks)
         say(f"probes: all {pace.checks:,} checks are known to pass")
-        rows = await _compare(idle, probing, pace, say)
+        rows = await _compare(idle, probing, ports, pace, say)
         return [*rows, *await _costs(idle, probing, pace)]
 
 
-async def _compare(idle: HubProcess, probing: HubProcess, pace: Pace, say: Say) -> list[Row]:
+async def _compare(idle: HubProcess, probing: HubProcess, ports: list[int], pace: Pace, say: Say) -> list[Row]:
+    """Beside a hub that makes no checks; and beside one while another process makes as many, as bare as can be."""
     rows = []
+    elsewhere = "look_at", str(pace.checks / _INTERVAL), *map(str, ports)
     for what in (f"{_RATE:,.0f} requests/s", f"{_IN_FLIGHT} in flight"):
 
         async def slowest(hub: HubProcess, other: HubProcess, what: str = what) -> float:
@@ -74,15 +76,20 @@ async def _compare(idle: HubProcess, probing: HubProcess, pace: Pace, say: Say) 
                 load.close()
             return quantile(load.latencies, 0.99) * 1e6
 
-        figures = await in_turn(
-            f"hub.discover, {what}, p99 in µs",
-            pace,
-            {"with checks": lambda: slowest(probing, idle), "without": lambda: slowest(idle, probing)},
-            say,
-        )
-        name = f"hub.discover, {what}: p99 with {pace.checks:,} HTTP checks every {_INTERVAL:g} s / with none"
-        with_checks, without = ([us / 1000 for us in figures[key]] for key in ("with checks", "without"))
-        rows.append(Row.compared(name, "ms", with_checks, without, Bar("<=", 2.0)))
+        async def beside() -> float:
+            with baselines.running(*elsewhere):
+                return await slowest(idle, probing)
+
+        works = {
+            "with checks": lambda: slowest(probing, idle),
+            "without": lambda: slowest(idle, probing),
+            "with bare ones elsewhere": beside,
+        }
+        figures = await in_turn(f"hub.discover, {what}, p99 in µs", pace, works, say)
+        name = f"hub.discover, {what}: p99 with {pace.checks:,} HTTP checks every {_INTERVAL:g} s"
+        with_checks, without, bare = ([us / 1000 for us in figures[key]] for key in works)
+        rows.append(Row.compared(f"{name} / with none", "ms", with_checks, without, Bar("<=", 2.0)))
+        rows.append(Row.compared(f"{name} / with bare ones in another process", "ms", with_checks, bare))
     return rows
 
 

@@ -25,7 +25,7 @@ ROWS = {
     "memory": 6,
     "probes": 1,
     "http": 4,
-    "probing": 4,
+    "probing": 6,
 }
 
 
