@@ -11,7 +11,7 @@ and not more often than every `RETELL` seconds: a check that fails in other word
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import Final
 
@@ -25,6 +25,8 @@ RETELL: Final = 30.0
 """Seconds for which a state's output stays as it was told, whatever else is found."""
 MAX_OUTPUT: Final = 256
 
+_LAST: Final = datetime.max.replace(tzinfo=UTC) - timedelta(microseconds=1)
+"""The last moment that another can follow. Time never comes to it, but a stranger may tell of it."""
 _MEASURED = re.compile(r"\d+(?:[.,]\d+)?\s?(?:[µmn]?s|[KMG]?i?B|bytes)\b")
 
 
@@ -140,7 +142,7 @@ class Standing:
     def _tell(self, status: ReportedStatus, output: str, now: float, wall: datetime) -> CheckState:
         self._told = now
         if self.state is not None and wall <= self.state.since:  # told by a hub whose clock is ahead
-            wall = self.state.since + timedelta(microseconds=1)
+            wall = min(self.state.since, _LAST) + timedelta(microseconds=1)
         self.state = CheckState(
             name=name_of(self._check), status=status, output=output, since=wall, flapping=self._relapses > 0
         )

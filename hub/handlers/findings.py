@@ -12,6 +12,7 @@ from nats.aio.msg import Msg
 from hub.core.registry import Registry
 from hub.errors import HubError
 from hub.handlers.clock import Clock
+from hub.handlers.sparing import Sparing
 from hub.transport.direct import subscribe_direct
 from hub.wire import replica, subjects
 from hub.wire.checks import CheckState
@@ -39,6 +40,7 @@ class Findings:
         self._hub_id = hub_id
         self._decode = Decoder(replica.Findings)
         self._adopt: Adopt | None = None
+        self._sparing = Sparing()
 
     async def start(self, adopt: Adopt) -> None:
         """Begin to hear, for as long as the connection is open; `adopt` is told of what others found."""
@@ -57,7 +59,10 @@ class Findings:
         try:
             told = self._decode(message.data)
         except HubError as error:
-            log.warning("findings not understood", subject=message.subject, reason=error.message)
+            if (omitted := self._sparing.take()) is not None:
+                log.warning(
+                    "findings not understood", subject=message.subject, reason=error.message, omitted_before=omitted
+                )
             return
         key = message.subject[len(subjects.CHECK_PREFIX) :]
         entry = self._registry.catalog.entries.get(key)

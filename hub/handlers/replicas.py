@@ -15,6 +15,7 @@ from hub.core.liveness import Liveness
 from hub.core.members import ANNOUNCE_EVERY, Members
 from hub.errors import HubError
 from hub.handlers.clock import Clock
+from hub.handlers.sparing import Sparing
 from hub.transport.direct import subscribe_direct
 from hub.transport.loops import Beat
 from hub.version import __version__
@@ -63,6 +64,7 @@ class Replicas:
         self._told: tuple[str, ...] = ()
         self._announce_at = 0.0
         self._leaving = False
+        self._sparing = Sparing()
         self._decode = Decoder(Announcement)
 
     @property
@@ -117,7 +119,10 @@ class Replicas:
         try:
             told = self._decode(message.data)
         except HubError as error:
-            log.warning("announcement not understood", subject=message.subject, reason=error.message)
+            if (omitted := self._sparing.take()) is not None:
+                log.warning(
+                    "announcement not understood", subject=message.subject, reason=error.message, omitted_before=omitted
+                )
             return
         if told.leaving:
             if self._members.left(told.hub_id):

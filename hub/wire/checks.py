@@ -10,6 +10,8 @@ from msgspec import Meta, Struct
 from hub.wire.names import Host, Port, Reason, ReportedStatus
 
 MAX_CHECKS: Final = 16
+MAX_OUTPUT: Final = 1024
+"""Characters of what was found: the longest that a service may report, and what the hub says beside it."""
 DEFAULT_INTERVAL: Final = 10.0
 DEFAULT_TIMEOUT: Final = 3.0
 
@@ -196,9 +198,9 @@ class CheckState(Struct, frozen=True, kw_only=True):
     name: str
     status: ReportedStatus
     """`passing`, or the check's severity, or what the service reports."""
-    output: str
+    output: Annotated[str, Meta(max_length=MAX_OUTPUT)]
     """What was found, in a few words."""
-    since: datetime
+    since: Annotated[datetime, Meta(tz=True)]
     """When it came to this status."""
     flapping: bool = False
     """Whether it has failed so often of late that it has to succeed for longer before it passes again."""

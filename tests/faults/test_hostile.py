@@ -15,11 +15,13 @@ from nats.aio.msg import Msg
 
 from tests.calls import call, connected, discover, ids, refusal, register
 from tests.http import address
+from tests.httptarget import HttpTarget
 from tests.hubs import HubProcess
 from tests.raw import published, send
 from tests.servers import NatsServer
 from tests.waiting import until
 
+_END = "9999-12-31T23:59:59.999999Z"
 GARBAGE = (
     b"",
     b"null",
@@ -229,6 +231,28 @@ async def test_a_reply_subject_of_the_hubs_own_is_not_spoken_to(own_hub: HubProc
         await send(own_hub.nats_url, published(b"hub.services", b"{}", reply=reply))
     assert (await call(own_client, "hub.services"))["services"] == []
     assert heard == []
+
+
+async def test_findings_of_a_stranger_harm_neither_the_looking_nor_the_log(
+    own_hub: HubProcess, own_client: Client
+) -> None:
+    async with HttpTarget() as target:
+        check = {"type": "http", "name": "web", "interval": 1.0, "timeout": 0.5}
+        await register(own_client, "engine", port=target.port, liveness="probe", checks=[check])
+        for since, output in (("2026-01-31T00:00:00", ""), ("2026-01-31T00:00:00Z", "x" * 60_000), (_END, "told")):
+            told = {"name": "web", "status": "critical", "output": output, "since": since}
+            await own_client.publish("hub.check.engine.engine-1", json.dumps({"by": "x", "states": [told]}).encode())
+        for _ in range(5000):
+            await own_client.publish("hub.check.engine.engine-1", b"{")
+            await own_client.publish("hub.replica.nobody", b"{")
+        asked = len(target.asked["/"])
+        await until(lambda: len(target.asked["/"]) >= asked + 4, "it is looked at as before")
+        assert await ids(own_client, "engine") == ["engine-1"]
+        state = (await call(own_client, "hub.health", {"name": "engine"}))["services"][0]["instances"][0]["checks"][0]
+        assert (state["status"], state["output"]) == ("passing", "200 OK")
+    assert "Traceback" not in own_hub.output()
+    assert "NATS error" not in own_hub.output()
+    assert own_hub.output().count("not understood") < 100
 
 
 @pytest.mark.parametrize("opening", [b"", b"GET /livez HTTP/1.1\r\nHost: a\r\nX: "], ids=["silent", "half a request"])

@@ -191,6 +191,14 @@ def test_an_output_of_any_length_is_cut() -> None:
     assert len(state.output) == 256
 
 
+def test_a_stranger_s_state_of_the_end_of_time_is_followed_by_what_is_found() -> None:
+    looker = Looker()
+    end = datetime.max.replace(tzinfo=UTC)
+    looker.standing.adopt(CheckState(name="health", status="critical", output="told", since=end), looker.now)
+    [state] = looker.look("+")
+    assert (state.status, state.since) == ("passing", end)
+
+
 @given(
     looks=st.lists(st.booleans(), max_size=200),
     successes=st.integers(1, 4),
