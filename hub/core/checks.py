@@ -116,6 +116,8 @@ class Standing:
         self._successes = 0
         self.failures += 1
         if self.state is not None and not self.passes:
+            if self.state.status != self._check.severity and self.failures >= self._check.failures_before_critical:
+                return self._tell(self._check.severity, self._damped(output), now, wall)  # it was declared anew
             return self._tell_again(self._damped(output), now)
         if self.failures < self._check.failures_before_critical or (keep and self.passes):
             return None

@@ -118,7 +118,11 @@ class TtlChecks:
             due = max(awaited.heard, hearing_since) + awaited.check.ttl
             if due >= now:
                 self._due.set(each, due)
-            elif awaited.state is None or not _is_silence(awaited.state):
+            elif (
+                awaited.state is None
+                or not _is_silence(awaited.state)
+                or awaited.state.status != awaited.check.severity  # it was declared anew
+            ):
                 words = f"{_SILENCE} for {now - awaited.heard:.0f} s"
                 found.append(_tell(key, awaited, awaited.check.severity, words, now, wall()))
         return found

@@ -191,6 +191,18 @@ def test_an_output_of_any_length_is_cut() -> None:
     assert len(state.output) == 256
 
 
+def test_a_check_that_is_declared_anew_with_another_severity_fails_with_that_one() -> None:
+    before = Looker()
+    before.look("+--")
+    after = Looker(severity="warning")
+    assert before.standing.state is not None
+    after.now = before.now
+    after.standing.adopt(before.standing.state, after.now)
+    assert after.look("-") == []
+    assert [(state.status, state.flapping) for state in after.look("-")] == [("warning", False)]
+    assert after.look("--") == []
+
+
 def test_a_stranger_s_state_of_the_end_of_time_is_followed_by_what_is_found() -> None:
     looker = Looker()
     end = datetime.max.replace(tzinfo=UTC)

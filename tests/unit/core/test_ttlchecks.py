@@ -68,6 +68,17 @@ def test_silence_makes_it_what_its_severity_says() -> None:
     assert made.status == "warning"
 
 
+def test_a_silent_check_that_is_declared_anew_is_what_its_new_severity_says() -> None:
+    made = hub()
+    made.run(31.0)
+    made.declare(TtlCheck(name="queue", ttl=30.0, severity="warning"), stored=dict(made.states))
+    made.run(1.0)
+    assert made.status == "warning"
+    news = made.news
+    made.run(100.0)
+    assert made.news == news
+
+
 def test_a_report_is_what_counts_until_the_next_or_until_silence() -> None:
     made = hub()
     made.report(status="warning", message="queue at 80 %")
