@@ -9,7 +9,8 @@ does not meet a stale silence here.
 Suspicion. A lost connection makes an instance suspect until its next beat. Suspicion alone never evicts.
 
 Recovery. The next beat makes it as good as it says it is; after relapses it first has to behave (see `damping`), which
-ends with the first beat that comes late enough. Falling silent again starts that anew.
+ends with the first beat that comes late enough. Falling silent again starts that anew. Who registers anew as one that
+does not beat is well at once.
 
 Report. What an instance says of itself lasts until another beat says otherwise, or until it falls silent. It is as bad
 as the worse of that and of what the hub finds. Saying `critical` never leads to removal: who speaks lives.

@@ -168,7 +168,7 @@ class Pulse:
         if self.reported == CRITICAL:
             self.behaving_since = None
             return CRITICAL, self._told(), REPORT
-        if self.status == CRITICAL:
+        if self.status == CRITICAL and self.beats:  # who does not beat could never show that it behaves
             due = probation(self.relapses)
             if self.behaving_since is None:
                 self.behaving_since = self.heard

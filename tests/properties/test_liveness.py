@@ -86,10 +86,10 @@ class Fleet(RuleBasedStateMachine):
                 replica.states[key] = (PASSING, 0)
         else:
             self.lives(known)
+            self.decide(lambda replica: replica.liveness.registered(key, self.now))  # as what it was up to now
             if kind != known.kind:
                 known.must_beat = kind == "heartbeat"
             known.kind, known.ttl, known.deregister_after = kind, ttl, deregister_after
-            self.decide(lambda replica: replica.liveness.registered(key, self.now))
         for replica in self.replicas:
             status, relapses = replica.states[key]
             replica.liveness.track(key, kind, ttl, deregister_after, status, relapses, self.now, beat=True)
@@ -273,12 +273,12 @@ class Fleet(RuleBasedStateMachine):
                 self.found_silent(self.known[verdict.key])
 
     def judge(self, verdict: Verdict | None) -> None:
-        """Nobody recovers without a sign of life, nor before its probation is over."""
+        """Nobody recovers without a sign of life, nor, where it is to beat, before its probation is over."""
         if verdict is None or verdict.status == CRITICAL or self.first.states[verdict.key][0] != CRITICAL:
             return
         known = self.known[verdict.key]
         assert known.good_since is not None
-        assert known.beat - known.good_since >= probation(verdict.relapses) - 1e-6
+        assert not known.must_beat or known.beat - known.good_since >= probation(verdict.relapses) - 1e-6
 
     def found_silent(self, known: Known) -> None:
         assert known.must_beat

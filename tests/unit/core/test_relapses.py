@@ -49,6 +49,19 @@ def test_an_instance_under_probation_is_not_removed_since_it_lives() -> None:
     assert hub.statuses[A] == "critical"
 
 
+@pytest.mark.parametrize("kind", ["permanent", "probe"])
+def test_one_under_probation_that_becomes_one_that_does_not_beat_need_not_prove_itself_by_beats(kind: str) -> None:
+    hub = hearer()
+    critical_again(hub, 2)
+    hub.liveness.registered(A, hub.now)
+    hub.track(kind=kind, status="critical", relapses=hub.relapses[A])
+    hub.run(1.0)
+    assert hub.statuses[A] == "passing"
+    hub.track(kind="heartbeat")
+    hub.run(6.5)
+    assert hub.statuses[A] == "critical"
+
+
 def test_reports_that_flap_are_damped_as_well() -> None:
     hub = hearer()
     hub.beat(A, "critical")
