@@ -149,7 +149,7 @@ class Liveness:
         return None if pulse is None else self._hear(pulse, now)
 
     def failing(self, key: str, fails: bool, now: float) -> None:
-        """Whether the checks of an instance say that it is critical. It counts for those who are `probe` alone."""
+        """Whether the checks of an instance are to lead to its removal. It counts for those who are `probe` alone."""
         pulse = self._pulses.get(key)
         if pulse is None or pulse.failing == fails:
             return

@@ -42,7 +42,7 @@ class Pulse:
         suspect: Its connection is gone and it has not beaten since.
         silent: It is critical by silence, found here or elsewhere, and has not beaten since.
         silent_since: When that was found.
-        failing: One of its checks says that it is critical.
+        failing: One of its checks says that it is critical, and nothing excuses that.
         failing_since: When that began.
         reported, message: What its beats say of it, until they say otherwise or it falls silent.
         inherited: A stored `warning`, which only the instance can have reported; until a beat makes `reported` known.

@@ -21,7 +21,7 @@ from hub.core.liveness import Liveness, Verdict
 from hub.core.removal import SHARE
 from hub.errors import Conflict, NotFound, Unsupported
 from hub.wire.checks import Check, CheckState
-from hub.wire.names import ReportedStatus, Source
+from hub.wire.names import MAINTENANCE, ReportedStatus, Source
 from hub.wire.record import Desired, Record
 from hub.wire.registration import DEFAULT_DEREGISTER_AFTER, DEFAULT_TTL, PROBE_DEREGISTER_AFTER, Register
 from hub.wire.subjects import instance_key
@@ -85,6 +85,7 @@ class Registry:
         self.catalog = Catalog(observe)
         self.liveness = Liveness(now, removal_share=removal_share)
         self._writing: dict[bytes, Record] = {}
+        self._wanted_anew: set[str] = set()
         self._default_ttl = default_ttl
         self._default_deregister_after = default_deregister_after
         self._probe_deregister_after = probe_deregister_after
@@ -191,7 +192,7 @@ class Registry:
         entry = self.catalog.set_check(key, state)
         if entry is None:
             return False
-        self.liveness.failing(key, fails(entry.checks.values()), now)
+        self._judge_checks(entry, now)
         return True
 
     def locate(self, service: str, instance_id: str, source: Source | None = None) -> Entry:
@@ -216,17 +217,17 @@ class Registry:
     def desired(self, key: str, desired: Desired, revision: int, wall: Wall) -> None:
         """Something is wanted of an instance, whether this hub stored it or was told."""
         if self.catalog.desired.put(key, desired, revision):
-            self.catalog.desire_changed(key, desired.changed_at or wall())
+            self._want(key, desired.changed_at or wall())
 
     def undesired(self, key: str, revision: int, wall: Wall) -> None:
         """Nothing is wanted of it any more, as the watch tells."""
         if self.catalog.desired.lift(key, revision):
-            self.catalog.desire_changed(key, wall())
+            self._want(key, wall())
 
     def lifted(self, key: str, revision: int, wall: Wall) -> None:
         """Nothing is wanted of it any more, as this hub has just stored."""
         if self.catalog.desired.anticipate_lift(key, revision):
-            self.catalog.desire_changed(key, wall())
+            self._want(key, wall())
 
     # --- said by NATS, and by time
 
@@ -239,6 +240,9 @@ class Registry:
 
     def tick(self, now: float, wall: Wall) -> list[Verdict]:
         """Time has passed: the changes of state that are due. Call about every 100 ms."""
+        while self._wanted_anew:
+            if entry := self.catalog.entries.get(self._wanted_anew.pop()):
+                self._judge_checks(entry, now)
         verdicts = self.liveness.tick(now)
         for verdict in verdicts:
             self._rule(verdict, wall())
@@ -286,7 +290,16 @@ class Registry:
             beat=beat,
         )
         if record.liveness == "probe":
-            self.liveness.failing(entry.key, fails(entry.checks.values()), now)
+            self._judge_checks(entry, now)
+
+    def _judge_checks(self, entry: Entry, now: float) -> None:
+        """Whether its checks lead to its removal: not while it is being worked on, when it may well fail them."""
+        in_maintenance = entry.desired is not None and entry.desired.mode == MAINTENANCE
+        self.liveness.failing(entry.key, not in_maintenance and fails(entry.checks.values()), now)
+
+    def _want(self, key: str, since: datetime) -> None:
+        self.catalog.desire_changed(key, since)
+        self._wanted_anew.add(key)
 
     def _identify(self, request: Register) -> str:
         """The id of a registration without one: that of the instance known at its address, else one made from that."""

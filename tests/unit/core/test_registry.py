@@ -9,10 +9,12 @@ import pytest
 
 from hub.core.registry import Registry
 from hub.errors import Conflict, NotFound, Unsupported
-from hub.wire.checks import HttpCheck
+from hub.wire.checks import CheckState, HttpCheck
 from hub.wire.record import Desired
 from hub.wire.registration import Register
 from tests.unit.core.making import WALL, record
+
+FAILED = CheckState(name="http", status="critical", output="connection refused", since=WALL)
 
 
 def wall() -> datetime:
@@ -150,3 +152,25 @@ def test_the_share_that_may_be_removed_is_as_it_was_set() -> None:
     for tenth in range(100):
         registry.tick(tenth / 10, wall)
     assert len(registry.liveness.due_removals(9.9)) == 20
+
+
+def test_one_in_maintenance_is_not_removed_for_its_checks_until_a_while_after_that_is_over() -> None:
+    registry = Registry(0.0)
+    registry.learned(
+        record(liveness="probe", checks=(HttpCheck(),), check_states=(FAILED,), deregister_after=10.0), 1, 0.0
+    )
+    registry.desired("engine.a1", Desired(mode="maintenance"), 1, wall)
+
+    def removed_at(since: float, until: float) -> float | None:
+        for tenth in range(round(since * 10), round(until * 10)):
+            registry.tick(tenth / 10, wall)
+            if registry.liveness.due_removals(tenth / 10):
+                return tenth / 10
+        return None
+
+    assert removed_at(0.1, 60.0) is None
+    assert status(registry) == "maintenance"
+    registry.lifted("engine.a1", 2, wall)
+    assert removed_at(60.0, 80.0) == pytest.approx(70.0, abs=0.2)
+    registry.desired("engine.a1", Desired(mode="draining"), 3, wall)
+    assert removed_at(70.2, 71.0) is not None
