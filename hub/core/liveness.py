@@ -148,12 +148,21 @@ class Liveness:
         pulse = self._pulses.get(key)
         return None if pulse is None else self._hear(pulse, now)
 
-    def failing(self, key: str, fails: bool, now: float) -> None:
-        """Whether the checks of an instance are to lead to its removal. It counts for those who are `probe` alone."""
+    def failing(self, key: str, fails: bool, now: float, *, patience: float = 0.0) -> None:
+        """Whether the checks of an instance are to lead to its removal. It counts for those who are `probe` alone.
+
+        Args:
+            key: `<service>.<instance>`.
+            fails: Whether they are.
+            now: The time.
+            patience: Seconds for which it may succeed by now and yet be critical, as it flaps: it is kept for longer.
+        """
         pulse = self._pulses.get(key)
-        if pulse is None or pulse.failing == fails:
+        if pulse is None or (pulse.failing, pulse.patience) == (fails, patience):
             return
-        pulse.failing, pulse.failing_since = fails, now
+        if pulse.failing != fails:
+            pulse.failing, pulse.failing_since = fails, now
+        pulse.patience = patience
         self._schedule(pulse)
 
     @property
@@ -286,7 +295,7 @@ class Liveness:
         return max(pulse.heard, self._awareness.hearing_since)
 
     def _removal_due(self, pulse: Pulse) -> float:
-        return max(pulse.critical_since + pulse.deregister_after, self._base(pulse) + pulse.ttl)
+        return max(pulse.critical_since + pulse.kept_for, self._base(pulse) + pulse.ttl)
 
     def _hear(
         self, pulse: Pulse, now: float, status: ReportedStatus | None = None, message: str = ""

@@ -44,6 +44,7 @@ class Pulse:
         silent_since: When that was found.
         failing: One of its checks says that it is critical, and nothing excuses that.
         failing_since: When that began.
+        patience: Seconds for which its checks may succeed by now, and yet say so.
         reported, message: What its beats say of it, until they say otherwise or it falls silent.
         inherited: A stored `warning`, which only the instance can have reported; until a beat makes `reported` known.
         behaving_since: The first beat of its probation; None outside one.
@@ -66,6 +67,7 @@ class Pulse:
     silent_since: float = inf
     failing: bool = False
     failing_since: float = inf
+    patience: float = 0.0
     reported: ReportedStatus | None = None
     message: str = ""
     inherited: ReportedStatus | None = None
@@ -81,6 +83,11 @@ class Pulse:
     def critical_since(self) -> float:
         """Since when it is critical in that way."""
         return self.failing_since if self.kind == "probe" else self.silent_since
+
+    @property
+    def kept_for(self) -> float:
+        """Seconds that it may be critical in that way before it is removed."""
+        return self.deregister_after + (self.patience if self.kind == "probe" else 0.0)
 
     def configure(self, kind: Liveness, ttl: float, deregister_after: float) -> None:
         """What it registered with."""

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from hub.core.catalog import Catalog
+from hub.core.damping import LONGEST
 from hub.core.entry import Entry
 from hub.core.health import WELL, declared, fails, judged, ordered, told
 from hub.core.identity import derived_instance_id
@@ -295,7 +296,9 @@ class Registry:
     def _judge_checks(self, entry: Entry, now: float) -> None:
         """Whether its checks lead to its removal: not while it is being worked on, when it may well fail them."""
         in_maintenance = entry.desired is not None and entry.desired.mode == MAINTENANCE
-        self.liveness.failing(entry.key, not in_maintenance and fails(entry.checks.values()), now)
+        flaps = any(state.flapping for state in entry.checks.values())
+        failing = not in_maintenance and fails(entry.checks.values())
+        self.liveness.failing(entry.key, failing, now, patience=LONGEST if flaps else 0.0)
 
     def _want(self, key: str, since: datetime) -> None:
         self.catalog.desire_changed(key, since)

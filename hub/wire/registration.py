@@ -68,7 +68,8 @@ class Register(Struct, frozen=True, kw_only=True):
     """Seconds without a beat until it is critical; the hub's default (6) where none is given."""
     deregister_after: Annotated[float, Meta(ge=1, le=2_592_000.0)] | None = None
     """Seconds it stays critical until it is removed; the hub's default (60, or 1800 where `liveness` is `probe`) where
-    none is given."""
+    none is given. One whose checks flap stays for a minute more, as it may have to succeed for that long before it is
+    passing."""
     checks: Annotated[tuple[Check, ...], Meta(max_length=MAX_CHECKS)] = ()
     """How the hub should look at it; where `liveness` is `probe` and nothing is given, an HTTP request to the
     `health_endpoint`, or a TCP connection where there is none."""

@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from hub.core.damping import LONGEST
 from hub.core.registry import Registry
 from hub.errors import Conflict, NotFound, Unsupported
 from hub.wire.checks import CheckState, HttpCheck
@@ -33,6 +35,15 @@ def request(**given: Any) -> Register:
 def stored(registry: Registry, revision: int, now: float = 0.0, **given: Any) -> None:
     admission = registry.admit(request(**given), now, wall)
     registry.admitted(admission.record, revision, now)
+
+
+def due_at(registry: Registry, since: float, until: float) -> float | None:
+    """When somebody is to be removed, looked for every tenth of a second; None where nobody is."""
+    for tenth in range(round(since * 10), round(until * 10)):
+        registry.tick(tenth / 10, wall)
+        if registry.liveness.due_removals(tenth / 10):
+            return tenth / 10
+    return None
 
 
 def status(registry: Registry) -> str:
@@ -161,16 +172,22 @@ def test_one_in_maintenance_is_not_removed_for_its_checks_until_a_while_after_th
     )
     registry.desired("engine.a1", Desired(mode="maintenance"), 1, wall)
 
-    def removed_at(since: float, until: float) -> float | None:
-        for tenth in range(round(since * 10), round(until * 10)):
-            registry.tick(tenth / 10, wall)
-            if registry.liveness.due_removals(tenth / 10):
-                return tenth / 10
-        return None
-
-    assert removed_at(0.1, 60.0) is None
+    assert due_at(registry, 0.1, 60.0) is None
     assert status(registry) == "maintenance"
     registry.lifted("engine.a1", 2, wall)
-    assert removed_at(60.0, 80.0) == pytest.approx(70.0, abs=0.2)
+    assert due_at(registry, 60.0, 80.0) == pytest.approx(70.0, abs=0.2)
     registry.desired("engine.a1", Desired(mode="draining"), 3, wall)
-    assert removed_at(70.2, 71.0) is not None
+    assert due_at(registry, 70.2, 71.0) is not None
+
+
+def test_one_whose_check_flaps_is_not_removed_before_it_could_have_proved_itself() -> None:
+    registry = Registry(0.0)
+    flaps = replace(FAILED, flapping=True)
+    registry.learned(
+        record(liveness="probe", checks=(HttpCheck(),), check_states=(flaps,), deregister_after=10.0), 1, 0.0
+    )
+    assert due_at(registry, 0.1, 80.0) == pytest.approx(10.0 + LONGEST, abs=0.2)
+    registry.checked("engine.a1", replace(FAILED, status="passing", flapping=True, since=later()), 70.3)
+    assert due_at(registry, 70.4, 100.0) is None
+    registry.checked("engine.a1", replace(FAILED, since=later() + timedelta(seconds=1)), 100.0)
+    assert due_at(registry, 100.1, 120.0) == pytest.approx(110.0, abs=0.2)
