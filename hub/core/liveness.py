@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import KeysView, Mapping
+from datetime import datetime
 
 from hub.core.awareness import STALL, Awareness
 from hub.core.damping import MEMORY
@@ -148,7 +149,9 @@ class Liveness:
         pulse = self._pulses.get(key)
         return None if pulse is None else self._hear(pulse, now)
 
-    def failing(self, key: str, fails: bool, now: float, *, patience: float = 0.0) -> None:
+    def failing(
+        self, key: str, fails: bool, now: float, *, patience: float = 0.0, renewed: datetime | None = None
+    ) -> None:
         """Whether the checks of an instance are to lead to its removal. It counts for those who are `probe` alone.
 
         Args:
@@ -156,12 +159,13 @@ class Liveness:
             fails: Whether they are.
             now: The time.
             patience: Seconds for which it may succeed by now and yet be critical, as it flaps: it is kept for longer.
+            renewed: When it last registered again while they were: each time that begins anew.
         """
         pulse = self._pulses.get(key)
-        if pulse is None or (pulse.failing, pulse.patience) == (fails, patience):
+        if pulse is None or (pulse.failing, pulse.patience, pulse.renewed) == (fails, patience, renewed):
             return
-        if pulse.failing != fails:
-            pulse.failing, pulse.failing_since = fails, now
+        if (pulse.failing, pulse.renewed) != (fails, renewed):
+            pulse.failing, pulse.failing_since, pulse.renewed = fails, now, renewed
         pulse.patience = patience
         self._schedule(pulse)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from math import inf
 from typing import NamedTuple
 
@@ -44,6 +45,7 @@ class Pulse:
         silent_since: When that was found.
         failing: One of its checks says that it is critical, and nothing excuses that.
         failing_since: When that began.
+        renewed: Which of its registrations that was told with; only ever compared.
         patience: Seconds for which its checks may succeed by now, and yet say so.
         reported, message: What its beats say of it, until they say otherwise or it falls silent.
         inherited: A stored `warning`, which only the instance can have reported; until a beat makes `reported` known.
@@ -67,6 +69,7 @@ class Pulse:
     silent_since: float = inf
     failing: bool = False
     failing_since: float = inf
+    renewed: datetime | None = None
     patience: float = 0.0
     reported: ReportedStatus | None = None
     message: str = ""

@@ -155,7 +155,7 @@ class Registry:
         verdict = self.liveness.registered(key, now)
         if verdict is not None:
             self._rule(verdict, wall())
-        record = self._updated(request, known, checks, source)
+        record = self._updated(request, known, wall, checks, source)
         return Admission(key, record, known.revision, changed=record != known.record, is_new=False)
 
     def claimants(self, service: str, instance_id: str, *, also_found: bool = False) -> list[str]:
@@ -298,7 +298,8 @@ class Registry:
         in_maintenance = entry.desired is not None and entry.desired.mode == MAINTENANCE
         flaps = any(state.flapping for state in entry.checks.values())
         failing = not in_maintenance and fails(entry.checks.values())
-        self.liveness.failing(entry.key, failing, now, patience=LONGEST if flaps else 0.0)
+        patience = LONGEST if flaps else 0.0
+        self.liveness.failing(entry.key, failing, now, patience=patience, renewed=entry.record.renewed)
 
     def _want(self, key: str, since: datetime) -> None:
         self.catalog.desire_changed(key, since)
@@ -350,7 +351,9 @@ class Registry:
             return request.deregister_after
         return self._probe_deregister_after if request.liveness == "probe" else self._default_deregister_after
 
-    def _updated(self, request: Register, known: Entry, checks: tuple[Check, ...], source: Source) -> Record:
+    def _updated(
+        self, request: Register, known: Entry, wall: Wall, checks: tuple[Check, ...], source: Source
+    ) -> Record:
         """The registration anew, of an instance that keeps its age, and its state as far as that still counts."""
         record = self._record(request, known.record.instance_id, known.record.registered_at, checks, source)
         states = ordered(record, known.checks)
@@ -364,5 +367,6 @@ class Registry:
             check=finding.check,
             heard=told(known.heard, finding),
             check_states=states,
+            renewed=wall() if record.liveness == "probe" and fails(states) else known.record.renewed,
             relapses=known.relapses,
         )

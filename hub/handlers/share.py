@@ -136,7 +136,9 @@ class Share:
             if self._is_own(entry.key):
                 self._take(entry.key, target, soon=known is not None)
         else:
-            known.record = record
+            is_renewed, known.record = record.renewed != known.record.renewed, record
+            if is_renewed:
+                self._look_soon(known)
 
     def undeclared(self, key: str) -> None:
         """See `Follower`."""
@@ -196,6 +198,12 @@ class Share:
             target.looks[look.name] = self.looks[look.id] = look
             self.schedule.plan(look.id, check.interval, now, soon=soon or state is None)
         self.outage.note(key, passing=target.passes, failing=False)
+        self.news.set()
+
+    def _look_soon(self, target: Target) -> None:
+        """It has failed and registered again: it may well be back."""
+        for look in target.looks.values():
+            self.schedule.plan(look.id, look.check.interval, self._clock.now(), soon=True)
         self.news.set()
 
     def _release(self, key: str, target: Target) -> None:

@@ -79,6 +79,9 @@ class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `status`, `reason` and `check` say."""
     check_states: tuple[CheckState, ...] = ()
     """What is known of each check that has been made."""
+    renewed: datetime | None = None
+    """When it last registered again while its checks said that it is critical: it then has all of `deregister_after`
+    again to pass them, and is looked at soon."""
     relapses: int = 0
     """How often it went critical again soon after it had recovered (see flap damping)."""
     desired: Desired | None = None

@@ -24,6 +24,7 @@ from tests.httptarget import (
     hanging,
     redirecting,
     trickling,
+    well,
 )
 from tests.hubs import HubProcess
 from tests.servers import NatsServer
@@ -193,6 +194,22 @@ async def test_whatever_an_endpoint_does_the_hub_says_so_and_goes_on(tmp_path: P
             found = await call(client, "hub.discover", {"name": "engine"})
             assert [instance["instance_id"] for instance in found["instances"]] == ["fine"]
             assert "Traceback" not in hub.output()
+
+
+async def test_one_that_comes_back_and_registers_again_is_looked_at_soon_whichever_hub_it_asks(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        server = stack.enter_context(NatsServer(tmp_path / "nats"))
+        hubs = [stack.enter_context(HubProcess(tmp_path / f"hub{n}", nats_url=server.url)) for n in range(2)]
+        async with HttpTarget() as target, connected(server.url) as client:
+            rare: dict[str, Any] = {"interval": 600.0, "failures_before_critical": 1}
+            target.default = broken
+            await asyncio.gather(*(probed(client, target, f"e{n}", **rare) for n in range(8)))
+            await until_owned(hubs, 8)
+            for number in range(8):
+                await until_status(client, f"e{number}", "critical")
+            target.default = well
+            await asyncio.gather(*(probed(client, target, f"e{n}", **rare) for n in range(8)))
+            await all_pass(client, 8)
 
 
 async def test_an_endpoint_that_flips_each_second_is_damped_and_said_to_flap(tmp_path: Path) -> None:

@@ -180,6 +180,28 @@ def test_one_in_maintenance_is_not_removed_for_its_checks_until_a_while_after_th
     assert due_at(registry, 70.2, 71.0) is not None
 
 
+def test_one_that_registers_again_while_its_checks_fail_has_all_of_its_time_again_on_every_hub() -> None:
+    registry, other = Registry(0.0, cannot=lambda check: None), Registry(0.0)
+    given: dict[str, Any] = {"liveness": "probe", "checks": (HttpCheck(),), "deregister_after": 10.0}
+    stored(registry, 1, **given)
+    registry.checked("engine.a1", FAILED, 0.0)
+    (write,) = registry.writes(1)
+    registry.written(write.record, 2)
+    other.learned(write.record, 2, 0.0)
+    assert due_at(registry, 0.1, 9.0) is None
+    assert due_at(other, 0.1, 9.0) is None
+    again = registry.admit(request(**given), 9.0, later)
+    assert (again.changed, again.record.status, again.record.since) == (True, "critical", WALL)
+    registry.admitted(again.record, 3, 9.0)
+    other.learned(again.record, 3, 9.0)
+    assert due_at(registry, 9.0, 30.0) == pytest.approx(19.0, abs=0.2)
+    assert due_at(other, 9.0, 30.0) == pytest.approx(19.0, abs=0.2)
+    registry.checked("engine.a1", replace(FAILED, status="passing", since=later()), 31.0)
+    (write,) = registry.writes(1)
+    registry.written(write.record, 4)
+    assert not registry.admit(request(**given), 32.0, wall).changed
+
+
 def test_one_whose_check_flaps_is_not_removed_before_it_could_have_proved_itself() -> None:
     registry = Registry(0.0)
     flaps = replace(FAILED, flapping=True)
