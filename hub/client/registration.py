@@ -20,7 +20,7 @@ from hub.errors import HubError, InvalidRequest, NotFound, Unavailable
 from hub.wire import subjects
 from hub.wire.checks import CheckReport, TtlCheck, name_of
 from hub.wire.codec import encode
-from hub.wire.names import ReportedStatus
+from hub.wire.names import MAX_REASON, ReportedStatus
 from hub.wire.registration import Deregister, Deregistered, Heartbeat, Register, Registered
 
 log = logging.getLogger("hub.client")
@@ -31,6 +31,11 @@ _SAID = 2
 _SPREAD = 0.2
 """Seconds over which those that are asked to register again do so, lest a forgetful hub be met by all at once."""
 _NOTHING_TO_ADD = Heartbeat()
+
+
+def _sendable(message: str) -> str:
+    """A message as a beat can carry it: often it is an error's own words, and a beat that is refused is none."""
+    return message.encode(errors="replace").decode()[:MAX_REASON]
 
 
 class Registration:
@@ -117,7 +122,7 @@ class Registration:
         self._beat = msgspec.structs.replace(
             now,
             status=now.status if status is None else status,
-            message=now.message if status is None else message,
+            message=now.message if status is None else message and _sendable(message),
             load=now.load if load is None else load,
         )
         if status is not None:
@@ -134,7 +139,7 @@ class Registration:
         if name not in self._ttl_checks:
             known = ", ".join(sorted(self._ttl_checks)) or "none was registered"
             raise InvalidRequest(f"name: expected a ttl check of this instance ({known}), got {name!r}", field="name")
-        self._said[name] = CheckReport(status=status, message=message), _SAID
+        self._said[name] = CheckReport(status=status, message=_sendable(message)), _SAID
         self._wake.set()
 
     def beat_soon(self) -> None:

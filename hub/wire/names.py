@@ -59,7 +59,8 @@ Seconds = Annotated[float, Meta(ge=0)]
 Ttl = Annotated[float, Meta(ge=0.5, le=86_400.0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Load = Annotated[float, Meta(ge=0)]
-Reason = Annotated[str, Meta(max_length=512)]
+MAX_REASON: Final = 512
+Reason = Annotated[str, Meta(max_length=MAX_REASON)]
 Author = Annotated[str, Meta(max_length=128)]
 
 Liveness = Literal["heartbeat", "probe", "permanent"]

@@ -55,6 +55,23 @@ async def test_closing_deregisters(hub: HubProcess, client: Client) -> None:
             await other.discover("sdk-closing")
 
 
+async def test_a_service_lives_on_whatever_words_it_finds_for_its_state(hub: HubProcess, client: Client) -> None:
+    words = "no such file: \udcff" + "x" * 2000
+    checks = [{"type": "ttl", "name": "disk", "ttl": 600.0}]
+    async with service(hub.nats_url, "sdk-wordy", "a", ttl=1.0, checks=checks) as mine:
+        mine.set_status("warning", words)
+        mine.set_check("disk", "warning", words)
+        for _ in range(600):
+            [report] = (await calls.call(client, "hub.health", {"name": "sdk-wordy"}))["services"]
+            [instance] = report["instances"]
+            if [instance["status"], *(check["status"] for check in instance["checks"])] == ["warning", "warning"]:
+                break
+        assert instance["reason"].startswith("reported by the service: no such file: ?xxx")
+        assert instance["checks"][0]["output"].startswith("reported by the service: no such file: ?xxx")
+        await asyncio.sleep(1.5)
+        assert (await calls.discover(client, "sdk-wordy"))["instances"][0]["status"] == "warning"
+
+
 async def test_a_client_can_deregister_and_register_again(hub: HubProcess, client: Client) -> None:
     async with service(hub.nats_url, "sdk-again", "a") as mine:
         await mine.deregister("maintenance")
