@@ -89,6 +89,12 @@ def declared(request: Register) -> tuple[Check, ...]:
         return request.checks
     if request.health_endpoint is None:
         return (TcpCheck(name=IMPLIED),)
+    if "://" in request.health_endpoint.partition("?")[0]:
+        raise InvalidRequest(
+            f"health_endpoint: expected a path as in '/health', got a URL: {request.health_endpoint!r}; what is to be "
+            "looked at elsewhere takes a check with a host and a port of its own",
+            field="health_endpoint",
+        )
     path = request.health_endpoint if request.health_endpoint.startswith("/") else f"/{request.health_endpoint}"
     try:
         return (msgspec.convert({"type": "http", "name": IMPLIED, "path": path}, HttpCheck),)

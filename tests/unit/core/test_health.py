@@ -11,6 +11,7 @@ from hub.core.catalog import Catalog
 from hub.core.health import WELL, declared, heard_of, judged, newest, told
 from hub.core.liveness import Liveness
 from hub.core.registry import Registry
+from hub.errors import InvalidRequest
 from hub.wire.checks import CheckState, HttpCheck, TcpCheck, TtlCheck
 from hub.wire.names import ReportedStatus, Status
 from hub.wire.record import Desired, Heard
@@ -92,6 +93,15 @@ def test_who_is_to_be_looked_at_and_says_not_how_is_looked_at_by_its_health_endp
     given: dict[str, Any], checks: tuple[object, ...]
 ) -> None:
     assert declared(Register(name="engine", host="h", port=1, **given)) == checks
+
+
+def test_a_url_as_health_endpoint_is_refused_rather_than_asked_for_as_a_path() -> None:
+    url = "http://engine:8000/health"
+    with pytest.raises(InvalidRequest, match="expected a path as in '/health', got a URL"):
+        declared(Register(name="engine", host="h", port=1, liveness="probe", health_endpoint=url))
+    assert declared(Register(name="engine", host="h", port=1, health_endpoint=url)) == ()
+    asked = declared(Register(name="engine", host="h", port=1, liveness="probe", health_endpoint=f"/up?of={url}"))
+    assert asked == (HttpCheck(name="health", path=f"/up?of={url}"),)
 
 
 def test_a_check_that_fails_is_shown_told_as_news_once_and_waits_to_be_written() -> None:
