@@ -96,6 +96,7 @@ class Pulse:
         """What it registered with."""
         if kind != self.kind:
             self.beats = kind == "heartbeat"
+            self.silent = self.silent and self.beats  # of who is not to beat it means nothing
         self.kind, self.ttl, self.deregister_after = kind, ttl, deregister_after
 
     def adopt(self, status: Status, relapses: int, now: float) -> None:

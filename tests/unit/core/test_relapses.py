@@ -51,12 +51,16 @@ def test_an_instance_under_probation_is_not_removed_since_it_lives() -> None:
 
 @pytest.mark.parametrize("kind", ["permanent", "probe"])
 def test_one_under_probation_that_becomes_one_that_does_not_beat_need_not_prove_itself_by_beats(kind: str) -> None:
-    hub = hearer()
+    hub, other = hearer(), hearer()
     critical_again(hub, 2)
+    critical_again(other, 2)
     hub.liveness.registered(A, hub.now)
     hub.track(kind=kind, status="critical", relapses=hub.relapses[A])
     hub.run(1.0)
     assert hub.statuses[A] == "passing"
+    other.track(kind=kind, status="critical", relapses=hub.relapses[A], beat=False)
+    other.run(1.0)
+    assert other.statuses[A] == "passing", "and so it is to a hub that only learns of it"
     hub.track(kind="heartbeat")
     hub.run(6.5)
     assert hub.statuses[A] == "critical"
