@@ -75,6 +75,7 @@ class Connections:
         """Data came for it, which is looked at when it is its turn: at once, mostly."""
         if not self._turns or self._came:
             self._came.append((connection, data))
+            connection.hold()
             return
         if self._turns == _A_TURN:
             self._loop.call_soon(self._next_turn)
@@ -90,6 +91,7 @@ class Connections:
             connection, data = self._came.popleft()
             self._turns -= 1
             connection.look(data)
+            connection.release()
 
 
 class GuardedProtocol(H11Protocol):
@@ -106,6 +108,7 @@ class GuardedProtocol(H11Protocol):
         self._reading: asyncio.TimerHandle | None = None
         self._begun = False
         self._unread = 0
+        self._held = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See `asyncio.Protocol.connection_made`."""
@@ -141,6 +144,18 @@ class GuardedProtocol(H11Protocol):
         if not self.is_idle:
             self._stop_asking()
             self._guard.busy(self)
+
+    def hold(self) -> None:
+        """Read no more of it until what has come is looked at: a few who send fast would fill the memory."""
+        if not self._held and not self.transport.is_closing():
+            self._held = True
+            self.transport.pause_reading()
+
+    def release(self) -> None:
+        """Read on, unless uvicorn has enough of it."""
+        if self._held and not self.transport.is_closing() and not self.flow.read_paused:
+            self.transport.resume_reading()
+        self._held = False
 
     def on_response_complete(self) -> None:
         """See `H11Protocol.on_response_complete`."""

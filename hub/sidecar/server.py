@@ -32,6 +32,9 @@ _GIVE_UP_WITHIN = 0.2
 """Seconds in which who answers a connection that is gone notices that."""
 _KEEP_ALIVE = 30
 _BACKLOG = 1024
+_RECEIVED_AT_ONCE = 64 * 1024
+"""Bytes that the kernel keeps of a connection, and so about what a read brings: a request has hardly more, and two
+thousand callers who send as fast as they can shall not fill the memory."""
 _LOOK_EVERY = 0.5
 """Seconds between two looks at whether the socket still listens, which nobody is told of when it does not."""
 _AGAIN_AFTER = 0.1
@@ -163,7 +166,9 @@ class Sidecar:
 
     def _listen(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        return socket.create_server((self._host, self._port), family=family, backlog=_BACKLOG)
+        listening = socket.create_server((self._host, self._port), family=family, backlog=_BACKLOG)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVED_AT_ONCE)
+        return listening
 
     def _explained(self, error: OSError) -> StartupError:
         if error.errno == errno.EADDRINUSE:

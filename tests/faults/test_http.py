@@ -251,6 +251,33 @@ async def test_those_who_wait_over_http_and_on_nats_share_the_same_bound(tmp_pat
             await asyncio.gather(on_nats, over_http, return_exceptions=True)
 
 
+async def test_a_hundred_who_send_as_fast_as_they_can_do_not_fill_the_memory(own_hub: HubProcess) -> None:
+    sent = 0
+
+    async def flood() -> None:
+        nonlocal sent
+        while True:
+            with suppress(ConnectionError):  # it is cut off, and comes back
+                async with dialled(own_hub) as (_, writer):
+                    writer.write(b"POST /discovery/register HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n")
+                    while True:
+                        writer.write(b" " * 200_000)
+                        await writer.drain()
+                        sent += 200_000
+
+    before = resident(own_hub.pid)
+    async with asyncio.timeout(60):
+        flooding = [asyncio.create_task(flood()) for _ in range(100)]
+        while sent < 600 << 20:
+            assert resident(own_hub.pid) - before < 128 << 20
+            await asyncio.sleep(0.02)
+        async with browsing(own_hub) as http:
+            assert (await http.get("/livez")).status_code == 200
+    for task in flooding:
+        task.cancel()
+    await asyncio.gather(*flooding, return_exceptions=True)
+
+
 # --- watching
 
 
