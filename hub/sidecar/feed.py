@@ -31,7 +31,9 @@ _AT_ONCE: Final = 1
 """Watchers that are woken in a row before others on the event loop get their turn: two hundred of them take longer to
 write to than any request on NATS should wait."""
 _CHUNK: Final = 64
-"""Instances of a snapshot that are sent at once."""
+"""Services that are compared, or changes that are gathered, before others on the event loop get their turn."""
+_PIECE: Final = 32 * 1024
+"""Bytes of a snapshot that are sent at once, or one instance more."""
 
 _COMMENT: Final = b": still here\n\n"
 _RETRY: Final = b"retry: 1000\n\n"
@@ -132,14 +134,20 @@ class Watcher:
         self._forget()
         reason, self._start_again = self._start_again, ""
         yield self._frame("reset", encode(Began(reason=reason)))
+        piece = bytearray()
         for name in sorted(self._names) or list(self._feed.catalog.names):
-            instances = list(self._feed.told(name).values())
-            for start in range(0, len(instances), _CHUNK):
+            for instance in list(self._feed.told(name).values()):
+                piece += self._frame("put", instance)
+                if len(piece) < _PIECE:
+                    continue
                 await self._feed.turn()
-                yield b"".join(self._frame("put", instance) for instance in instances[start : start + _CHUNK])
+                yield bytes(piece)
                 if self._start_again or self._closed:
                     return
-        yield self._frame("synced", encode(Synced(revision=self._feed.catalog.revision)))
+                piece.clear()
+        await self._feed.turn()
+        if not self._start_again and not self._closed:
+            yield bytes(piece + self._frame("synced", encode(Synced(revision=self._feed.catalog.revision))))
 
     def _frame(self, event: str, data: bytes) -> bytes:
         return frame(event, self._feed.catalog.revision, data)
@@ -231,10 +239,11 @@ class Feed:
             self._wake.clear()
             changed, self._changed = self._changed, {}
             changes: dict[str, bytes] = {}
-            for name in changed:
+            for number, name in enumerate(changed, start=1):
                 changes.update(self._compare(name))
-                if len(changes) >= _CHUNK:
+                if len(changes) >= _CHUNK or not number % _CHUNK:
                     await self._offer(changes)
+                    await asyncio.sleep(0)
                     changes = {}
             await self._offer(changes)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from random import Random
@@ -124,6 +125,43 @@ async def test_a_watcher_of_one_service_hears_of_no_other() -> None:
         world.put("a", "2")
         await until(lambda: reader.known == world.shown("a") and other.known == world.shown())
     assert {data["name"] for kind, data in reader.heard if kind == "put"} == {"a"}
+
+
+@pytest.mark.parametrize(("services", "text"), [(1000, 100), (20, 20_000)])
+async def test_a_snapshot_comes_in_pieces_of_one_size_however_many_services_there_are(services: int, text: int) -> None:
+    world = World()
+    for number in range(services):
+        world.put(f"s{number}", "1", metadata={"text": "x" * text})
+    watcher = world.feed.open(())
+    pieces = []
+    async for piece in watcher.frames():
+        pieces.append(piece)
+        if b"event: synced" in piece:
+            break
+    world.feed.close(watcher)
+    whole = b"".join(pieces)
+    assert whole.count(b"event: put") == services
+    assert max(map(len, pieces)) < 2 * 32 * 1024
+    assert len(pieces) < 4 + len(whole) / (32 * 1024)
+
+
+async def test_others_get_their_turn_while_much_changes_that_nobody_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    rounds, compared = 0, Counter[int]()
+    compare = world.feed._compare
+
+    def counted(name: str) -> dict[str, bytes]:
+        compared[rounds] += 1
+        return compare(name)
+
+    monkeypatch.setattr(world.feed, "_compare", counted)
+    async with running(world), reading(world, "watched"):
+        for number in range(1000):
+            world.put(f"s{number}", "1")
+        while compared.total() < 1000:
+            await asyncio.sleep(0)
+            rounds += 1
+    assert max(compared.values()) < 100
 
 
 async def test_ten_changes_of_one_instance_in_a_moment_are_told_as_one() -> None:
