@@ -152,6 +152,7 @@ class Sidecar:
         return uvicorn.Config(
             self._face,
             log_config=None,
+            log_level="error",  # it would log a line for whatever comes that is no HTTP, as often as that comes
             access_log=False,
             lifespan="off",
             ws="none",

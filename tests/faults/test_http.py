@@ -120,6 +120,15 @@ async def _keep_sending(writer: asyncio.StreamWriter) -> None:
         await asyncio.wait_for(writer.drain(), 30)
 
 
+async def test_what_is_no_http_is_refused_without_a_line_in_the_log(own_hub: HubProcess) -> None:
+    lines = len(own_hub.output().splitlines())
+    for _ in range(100):
+        async with dialled(own_hub) as (reader, writer):
+            writer.write(b"\x16\x03\x01\x02\x00\x01\r\n\r\n")
+            assert (await rest(reader)).startswith(b"HTTP/1.1 400 ")
+    assert len(own_hub.output().splitlines()) - lines < 50
+
+
 # --- the many
 
 
