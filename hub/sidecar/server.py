@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import socket
 from collections.abc import Iterator
 from functools import partial
@@ -39,6 +40,7 @@ _LOOK_EVERY = 0.5
 """Seconds between two looks at whether the socket still listens, which nobody is told of when it does not."""
 _AGAIN_AFTER = 0.1
 _AGAIN_AFTER_AT_MOST = 5.0
+_OF_STRANGERS = "Invalid HTTP request", "Unsupported upgrade request", "No supported WebSocket library"
 _WELL_AFTER = 10.0
 """Seconds of serving after which an earlier failure is forgotten."""
 
@@ -49,6 +51,11 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether what uvicorn says is more than that a stranger spoke no HTTP: as many lines as anybody likes to cause."""
+    return not str(record.msg).startswith(_OF_STRANGERS)
 
 
 class Deaf(Exception):
@@ -70,6 +77,7 @@ class Sidecar:
         self._connections = Connections(make_room(settings.max_connections))
         self._feed = Feed(hub.catalog, limit=settings.watchers)
         self._serving = Serving(hub=hub, feed=self._feed, table=TABLE)
+        logging.getLogger("uvicorn.error").addFilter(_is_news)
         self._face = application(self._serving, metrics.http)
         self._server: _Server | None = None
         self._task: asyncio.Task[None] | None = None
@@ -152,7 +160,6 @@ class Sidecar:
         return uvicorn.Config(
             self._face,
             log_config=None,
-            log_level="error",  # it would log a line for whatever comes that is no HTTP, as often as that comes
             access_log=False,
             lifespan="off",
             ws="none",
