@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-import ssl
 from http import HTTPStatus
-from typing import Final
+from typing import Final, cast
 
-import aiohttp
-from aiohttp import ClientRequest, ClientSession, ClientTimeout
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.tracing import Trace
-from multidict import CIMultiDict
-from yarl import URL
+import httptools
 
 from hub.probes.dialing import Dialer, server_name
 from hub.probes.look import Failed, clean, words
@@ -23,69 +17,18 @@ from hub.wire.checks import HttpCheck
 USER_AGENT: Final = f"central-hub/{__version__}"
 MAX_BODY: Final = 64 * 1024
 """Bytes of a body that are read at most."""
-_READ_AT_ONCE: Final = 16 * 1024
+_MAX_HEAD: Final = 64 * 1024
+"""Bytes that may come before the body begins."""
 _MOST_BYTES: Final = 2 * 1024 * 1024
-"""Bytes of one answer in all, as they come from the network."""
+"""Bytes of one answer in all, with everything beside the body that HTTP lets a server go on with."""
 _SPEAKS_TLS: Final = frozenset({"https", "wss", "grpcs", "tls", "ssl"})
+_DELIMITED: Final = frozenset({b"content-length", b"transfer-encoding"})
 _FRAMING: Final = frozenset(
     {"connection", "content-length", "expect", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 )
 """Headers that say where a message ends, and what becomes of the connection."""
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
-
-
-class _TooLong(aiohttp.ClientError):
-    """More came than any answer is worth."""
-
-
-class _Bounded(ResponseHandler):
-    """Takes so much and no more: each header and the body have bounds, what else HTTP can go on with has none.
-
-    A body that is not read holds its sender up long before this.
-    """
-
-    _left = _MOST_BYTES
-
-    def data_received(self, data: bytes) -> None:
-        """What came from the server."""
-        self._left -= len(data)
-        if self._left >= 0:
-            super().data_received(data)
-        elif self.transport is not None:
-            self.set_exception(_TooLong())
-            self.transport.abort()
-
-
-class _Connector(aiohttp.BaseConnector):
-    """Connects through the dialer alone, so that aiohttp, whatever it is made to do, comes to no other address."""
-
-    def __init__(self, dialer: Dialer) -> None:
-        super().__init__(force_close=True, limit=0)
-        self._dialer = dialer
-
-    async def _create_connection(
-        self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout
-    ) -> ResponseHandler:
-        tls = req.ssl if isinstance(req.ssl, ssl.SSLContext) else None
-        assert req.url.host is not None
-        assert req.url.port is not None
-        loop = asyncio.get_running_loop()
-        _, protocol = await self._dialer.open(lambda: _Bounded(loop), req.url.host, req.url.port, tls=tls)
-        return protocol
-
-
-def open_session(dialer: Dialer) -> ClientSession:
-    """What all HTTP probes share. Its owner closes it."""
-    return ClientSession(
-        connector=_Connector(dialer),
-        timeout=ClientTimeout(total=None),  # a look has a timeout of its own
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        trust_env=False,
-        read_bufsize=_READ_AT_ONCE,
-        raise_for_status=False,
-    )
 
 
 def objection(check: HttpCheck) -> str | None:
@@ -103,106 +46,174 @@ def objection(check: HttpCheck) -> str | None:
 class HttpLook:
     """Sends one request on a connection of its own."""
 
-    def __init__(
-        self, session: ClientSession, dialer: Dialer, check: HttpCheck, *, host: str, port: int, protocol: str
-    ) -> None:
-        self._session = session
-        host, port = check.host or host, check.port or port
+    def __init__(self, dialer: Dialer, check: HttpCheck, *, host: str, port: int, protocol: str) -> None:
+        self._dialer = dialer
+        self._host, self._port = check.host or host, check.port or port
         secure = protocol in _SPEAKS_TLS if check.tls is None else check.tls
-        self._tls = dialer.context(verify=check.verify) if secure else False
-        self._url = _url("https" if secure else "http", host, port, check.path)
-        self._method = check.method
-        self._headers = _headers(check, host, port, secure)
-        low, _, high = check.expect_status.partition("-")
-        self._low, self._high = int(low), int(high or low)
-        self._expected_status = check.expect_status
-        self._expected_body = check.expect_body
+        self._tls = dialer.context(verify=check.verify) if secure else None
+        self._expected = _Expected(check)
+        self._request = _request(check, self._host, self._port, secure)
 
     async def __call__(self) -> str:
         """Look once."""
-        if self._url is None:
-            raise Failed("the host is not one that HTTP can be spoken to")
+        found = asyncio.get_running_loop().create_future()
+        transport, _ = await self._dialer.open(
+            lambda: _Exchange(self._request, self._expected, found), self._host, self._port, tls=self._tls
+        )
         try:
-            async with self._session.request(
-                self._method, self._url, headers=self._headers, allow_redirects=False, ssl=self._tls
-            ) as response:
-                try:
-                    return await self._judge(response)
-                finally:
-                    response.close()
-        except aiohttp.ClientError as error:
-            raise Failed(_said(error)) from None
-
-    async def _judge(self, response: aiohttp.ClientResponse) -> str:
-        found = _status(response)
-        if not self._low <= response.status <= self._high:
-            if response.status < 300:
-                found += f", expected {self._expected_status}"
-            raise Failed(found)
-        if self._expected_body:
-            await self._read(response.content)
-        return found
-
-    async def _read(self, body: aiohttp.StreamReader) -> None:
-        expected = self._expected_body.encode()
-        read = bytearray()
-        while len(read) < MAX_BODY:
-            chunk = await body.read(min(_READ_AT_ONCE, MAX_BODY - len(read)))
-            if not chunk:
-                raise Failed(f"expected {self._expected_body!r} in the body")
-            searched = max(0, len(read) - len(expected) + 1)
-            read += chunk
-            if read.find(expected, searched) >= 0:
-                return
-        raise Failed(f"expected {self._expected_body!r} in the first {MAX_BODY // 1024} KiB of the body")
+            return cast(str, await found)
+        finally:
+            transport.abort()
 
 
-def _url(scheme: str, host: str, port: int, path: str) -> URL | None:
-    try:
-        return URL(f"{scheme}://{_bracketed(host)}:{port}{path}", encoded=True)
-    except ValueError:
-        return None
+class _Expected:
+    """What an answer is held against."""
+
+    __slots__ = ("_high", "_low", "_range", "text", "wanted")
+
+    def __init__(self, check: HttpCheck) -> None:
+        low, _, high = check.expect_status.partition("-")
+        self._low, self._high, self._range = int(low), int(high or low), check.expect_status
+        self.text = check.expect_body
+        self.wanted = check.expect_body.encode()
+
+    def judge(self, status: int, reason: bytes) -> str:
+        """What to say of a status that is good. Raises Failed where it is none."""
+        found = _described(status, reason)
+        if self._low <= status <= self._high:
+            return found
+        raise Failed(f"{found}, expected {self._range}" if status < 300 else found)
 
 
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+class _Exchange(asyncio.Protocol):
+    """A request, and of its answer as much as is needed.
+
+    The callbacks of `httptools` have no way out but `_found`, where the first who has something to say settles it.
+    """
+
+    def __init__(self, request: bytes, expected: _Expected, found: asyncio.Future[str]) -> None:
+        self._request = request
+        self._expected = expected
+        self._found = found
+        self._parser = httptools.HttpResponseParser(self)
+        self._come = 0
+        self._reason = b""
+        self._passing: str | None = None
+        """What to say if the body is good, too; None before it begins."""
+        self._delimited = False
+        self._body = bytearray()
+
+    # --- the connection, as `asyncio.Protocol` has it
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask."""
+        cast(asyncio.Transport, transport).write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, unless enough was read."""
+        if self._found.done():
+            return
+        self._come += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass  # its head was judged, and no more is wanted
+        except httptools.HttpParserError:
+            self._fail("the answer is not HTTP" if self._passing is None else "the body is malformed")
+        if self._passing is None and self._come > _MAX_HEAD:
+            self._fail("the headers are too large")
+        elif self._come > _MOST_BYTES:
+            self._fail("the answer does not end")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing more will come."""
+        if self._passing is not None:
+            self._fail("the body ended too soon" if self._delimited else self._missed())
+        elif isinstance(exc, OSError) and exc.errno:
+            self._fail(words(exc))
+        else:
+            self._fail("connection closed without an answer")
+
+    # --- the answer, as `httptools.HttpResponseParser` has it
+
+    def on_message_begin(self) -> None:
+        """An answer, which may be the last or an interim one (100-199)."""
+        self._reason, self._delimited = b"", False
+
+    def on_status(self, status: bytes) -> None:
+        """The server's own words for the status, or a part of them."""
+        self._reason += status
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header, or a trailer."""
+        self._delimited |= name.lower() in _DELIMITED
+
+    def on_headers_complete(self) -> None:
+        """Judge the status; go on where the body matters."""
+        status = self._parser.get_status_code()
+        if status < 200 and status != HTTPStatus.SWITCHING_PROTOCOLS:
+            return
+        try:
+            passing = self._expected.judge(status, self._reason)
+        except Failed as failed:
+            self._fail(str(failed))
+            return
+        if self._expected.wanted:
+            self._passing = passing
+        else:
+            self._pass(passing)
+
+    def on_body(self, body: bytes) -> None:
+        """Look for the expected text in what has come so far."""
+        if self._found.done() or self._passing is None:
+            return
+        wanted = self._expected.wanted
+        searched = max(0, len(self._body) - len(wanted) + 1)
+        self._body += body[: MAX_BODY - len(self._body)]
+        if self._body.find(wanted, searched) >= 0:
+            self._pass(self._passing)
+        elif len(self._body) >= MAX_BODY:
+            self._fail(f"expected {self._expected.text!r} in the first {MAX_BODY // 1024} KiB of the body")
+
+    def on_message_complete(self) -> None:
+        """The answer has ended, and the text was not in it."""
+        if self._passing is not None:
+            self._fail(self._missed())
+
+    # --- the verdict
+
+    def _missed(self) -> str:
+        return f"expected {self._expected.text!r} in the body"
+
+    def _pass(self, output: str) -> None:
+        if not self._found.done():
+            self._found.set_result(output)
+
+    def _fail(self, output: str) -> None:
+        if not self._found.done():
+            self._found.set_exception(Failed(output))
 
 
-def _headers(check: HttpCheck, host: str, port: int, secure: bool) -> CIMultiDict[str]:
-    named = _bracketed(server_name(host)) if ":" in host else host
-    headers = CIMultiDict(
-        {
-            "Host": named if port == (443 if secure else 80) else f"{named}:{port}",
-            "User-Agent": USER_AGENT,
-            "Accept": "*/*",
-            "Accept-Encoding": "identity",
-        }
-    )
-    headers.update(check.headers)
-    return headers
+def _request(check: HttpCheck, host: str, port: int, secure: bool) -> bytes:
+    name = server_name(host)
+    named = f"[{name}]" if ":" in host else name
+    headers = {
+        "Host": named if port == (443 if secure else 80) else f"{named}:{port}",
+        "User-Agent": USER_AGENT,
+        "Accept": "*/*",
+        "Accept-Encoding": "identity",
+    }
+    given = {name.lower() for name in check.headers}
+    headers = {name: value for name, value in headers.items() if name.lower() not in given} | check.headers
+    lines = [f"{check.method} {check.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, "Connection: close", "", ""]).encode()
 
 
-def _status(response: aiohttp.ClientResponse) -> str:
+def _described(status: int, reason: bytes) -> str:
     """`503 Service Unavailable`; the server's own words for it only where there are no common ones."""
     try:
-        phrase = HTTPStatus(response.status).phrase
+        phrase = HTTPStatus(status).phrase
     except ValueError:
-        phrase = clean(response.reason or "")[:64]
-    followed = ", not followed" if 300 <= response.status < 400 and response.status != 304 else ""
-    return f"{response.status} {phrase}".rstrip() + followed
-
-
-def _said(error: aiohttp.ClientError) -> str:
-    if isinstance(error, aiohttp.ClientOSError) and isinstance(error.__cause__, OSError):
-        return words(error.__cause__)
-    if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError | ConnectionError):
-        return "connection closed without an answer"
-    if isinstance(error, _TooLong):
-        return "the answer does not end"
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return "the body ended too soon"
-    if isinstance(error, aiohttp.ClientResponseError):
-        if "more than" in error.message or "too many" in error.message.lower():
-            return "the headers are too large"
-        return "the answer is not HTTP"
-    return f"{type(error).__name__}: {error}"
+        phrase = clean(reason.decode(errors="replace"))[:64]
+    followed = ", not followed" if 300 <= status < 400 and status != HTTPStatus.NOT_MODIFIED else ""
+    return f"{status} {phrase}".rstrip() + followed

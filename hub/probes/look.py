@@ -8,6 +8,7 @@ import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
+from functools import lru_cache
 from time import monotonic
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
@@ -65,7 +66,13 @@ class Look:
         text = text[:_LONGEST_READ]
         for secret in self._secrets:
             text = text.replace(secret, MASK)
-        return shortened(mask(clean(text)))
+        return _presentable(text)
+
+
+@lru_cache(maxsize=1024)
+def _presentable(text: str) -> str:
+    """What may be shown of a text: most looks find what many have found before."""
+    return shortened(mask(clean(text)))
 
 
 def clean(text: str) -> str:

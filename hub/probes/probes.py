@@ -7,12 +7,11 @@ import importlib.util
 from types import TracebackType
 from typing import Self
 
-from aiohttp import ClientSession
 from nats.aio.client import Client
 
 from hub.errors import Unsupported
-from hub.probes import http
 from hub.probes.dialing import Dialer
+from hub.probes.http import HttpLook, objection
 from hub.probes.look import Look
 from hub.probes.names import Names, Resolve, resolve_by_system
 from hub.probes.nats import NatsLook
@@ -50,13 +49,11 @@ class Probes:
         self._client = client
         self._keep = keep
         self._stack = contextlib.AsyncExitStack()
-        self._session: ClientSession
         self._requester: Requester
 
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._names.aclose)
-            self._session = await stack.enter_async_context(http.open_session(self._dialer))
             self._requester = await stack.enter_async_context(
                 Requester(self._client, keep=self._keep, name="probe-requests-sweeper")
             )
@@ -85,7 +82,7 @@ class Probes:
             raise Unsupported(why_not)
         match check:
             case HttpCheck():
-                look = http.HttpLook(self._session, self._dialer, check, host=host, port=port, protocol=protocol)
+                look = HttpLook(self._dialer, check, host=host, port=port, protocol=protocol)
                 return Look(look, check.timeout)
             case TcpCheck():
                 return Look(TcpLook(self._dialer, check, host=host, port=port), check.timeout)
@@ -106,5 +103,5 @@ def unsupported(check: Check) -> str | None:
     if isinstance(check, GrpcCheck) and importlib.util.find_spec("grpclib") is None:
         return "checks of type grpc need a library that is not installed here; install central-hub[grpc]"
     if isinstance(check, HttpCheck):
-        return http.objection(check)
+        return objection(check)
     return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
@@ -19,6 +20,8 @@ _Address = IPv4Address | IPv6Address
 
 _LONGEST_HOST: Final = 100
 """Characters of a host that are shown; all that a name may have would leave no room for what is said of it."""
+_REMEMBERED: Final = 10_000
+"""Addresses whose verdict is kept; it is always the same."""
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 
 
@@ -38,6 +41,7 @@ class Targets:
         self._forbidden = [ip_network(network) for network in forbidden]
         self._allowed = [ip_network(network) for network in allowed]
         self._names = names
+        self._permits = lru_cache(maxsize=_REMEMBERED)(self._judged)
 
     async def find(self, host: str, port: int) -> list[AddressInfo]:
         """The addresses of a host that may be connected to, in the resolver's order; at least one.
@@ -53,7 +57,7 @@ class Targets:
             raise Failed(f"target {found[0][4][0]} is forbidden by probes.forbidden")
         return fit
 
-    def _permits(self, text: str) -> bool:
+    def _judged(self, text: str) -> bool:
         return all(self._permits_one(address) for address in _meant(ip_address(text)))
 
     def _permits_one(self, address: _Address) -> bool:
