@@ -142,6 +142,7 @@ class Catalog:
         if state.name not in map(name_of, entry.record.checks):
             return None  # it has registered anew without that check
         entry.checks = {**entry.checks, state.name: state}
+        entry.check_states = ordered(entry.record, entry.checks)
         self._present(entry, state.since)
         return entry
 
@@ -219,18 +220,19 @@ class Catalog:
         checks = newest(record, known.checks if known else NO_CHECKS) if record.checks else NO_CHECKS
         upstream = self.upstream(record.name, record.depends_on) if record.depends_on else ()
         desired = self.desired.get(key)
-        finding = judged(heard, ordered(record, checks), upstream, desired)
+        states = ordered(record, checks)
+        finding = judged(heard, states, upstream, desired)
         instance = present(record, finding.status, desired, record.since)
         if known is not None:
             settled = adopt and instance.status == record.status
             instance = continued(instance, known.instance, since=record.since if settled else None)
             self._unindex(known)
         entry = known or Entry(
-            key, record, revision, instance, frozenset(), heard, relapses, checks, upstream, desired, finding
+            key, record, revision, instance, frozenset(), heard, relapses, checks, states, upstream, desired, finding
         )
         entry.record, entry.revision, entry.desired = record, revision, desired
         entry.heard, entry.relapses = heard, relapses
-        entry.checks, entry.upstream, entry.finding = checks, upstream, finding
+        entry.checks, entry.check_states, entry.upstream, entry.finding = checks, states, upstream, finding
         entry.capabilities = capabilities_of(instance)
         entry.show(instance)
         self._index(entry)
@@ -319,6 +321,7 @@ class Catalog:
         self._by_instance.setdefault(record.instance_id, {})[record.name] = None
         for name in record.depends_on:
             self._dependants.setdefault(name, {})[entry.key] = None
+        service.found += record.source == "micro"
         self._count(entry, 1)
         self._label(entry)
 
@@ -327,6 +330,7 @@ class Catalog:
         service = self.services[record.name]
         del self.entries[entry.key], service.entries[record.instance_id]
         del service.order[bisect_right(service.order, record.instance_id) - 1]
+        service.found -= record.source == "micro"
         if not service.entries:
             del self.names[bisect_right(self.names, record.name) - 1]
             self._empty[record.name] = None

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import msgspec
 
-from hub.core.health import Finding, heard_of, ordered
+from hub.core.health import Finding, heard_of
 from hub.core.selection import MODES, Selection
 from hub.wire.checks import CheckState
 from hub.wire.codec import encode
@@ -24,7 +24,8 @@ class Entry:
 
     Attributes:
         heard: How it is by what was heard of it alone.
-        checks: What is known of each of its checks, by name. Replaced when it changes, never changed.
+        checks: What is known of each of its checks, by name.
+        check_states: The same, in the order in which they are declared.
         upstream: The services it depends on of which none can be chosen.
         desired: What operators want of it.
         finding: What all that comes to.
@@ -38,15 +39,11 @@ class Entry:
     heard: Heard
     relapses: int
     checks: Mapping[str, CheckState]
+    check_states: tuple[CheckState, ...]
     upstream: tuple[str, ...]
     desired: Desired | None
     finding: Finding
     _encoded: bytes | None = None
-
-    @property
-    def check_states(self) -> tuple[CheckState, ...]:
-        """What is known of its checks, in the order in which they are declared."""
-        return ordered(self.record, self.checks)
 
     def encoded(self) -> bytes:
         """The instance as JSON, encoded once per change."""
@@ -74,6 +71,8 @@ class Service:
     """Bytes of all the answers."""
     choosable: int = 0
     """How many of the instances discovery may answer with by default."""
+    found: int = 0
+    """How many of the instances were found, and have not registered themselves."""
     was_down: bool = True
     """Whether there was none, when that was last looked at."""
     summary: bytes | None = None

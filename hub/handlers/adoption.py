@@ -130,8 +130,8 @@ class Adoption:
     # --- who is alive
 
     async def _begin_round(self) -> None:
-        entries = self._registry.catalog.entries.values()
-        self._registering = {entry.record.name for entry in entries if entry.record.source == "registration"}
+        services = self._registry.catalog.services.values()
+        self._registering = {service.name for service in services if service.found < len(service.entries)}
         self._answered.clear()
         self._pace.begin(self._clock.now())
         try:
@@ -188,7 +188,9 @@ class Adoption:
         """Ask those who kept silent one by one: of whom nobody is left to listen, NATS says so at once."""
         silent = [
             entry.key
-            for entry in self._registry.catalog.entries.values()
+            for service in self._registry.catalog.services.values()
+            if service.found
+            for entry in service.entries.values()
             if entry.record.source == "micro"
             and entry.key not in self._answered
             and entry.heard.status not in (SUSPECT, CRITICAL)

@@ -136,6 +136,7 @@ class HealthReporter:
             for start in range(0, step * _SPREAD, step):
                 for name in names[start : start + step]:
                     await self._tell(name)
+                    await asyncio.sleep(0)  # a report on many instances takes its time
                 await asyncio.sleep(self._interval / _SPREAD)
                 beat()
                 await self._tell_of_parts(only_if_changed=True)

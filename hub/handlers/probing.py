@@ -69,6 +69,7 @@ class Probing:
 
     async def look(self, beat: Beat) -> None:
         """Look at what is due, for ever."""
+        self._running.clear()  # whoever looked before may have been stopped between two steps
         async with asyncio.TaskGroup() as group:
             while True:
                 beat()

@@ -117,6 +117,12 @@ class HttpCheck(_AddressProbe, frozen=True, kw_only=True, tag="http"):
     expect_body: Annotated[str, Meta(max_length=256)] = ""
     """A text that the first 64 KiB of the body must contain."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        low, _, high = self.expect_status.partition("-")
+        if high and high < low:
+            raise ValueError(f"expect_status: expected the lower status first, got {self.expect_status!r}")
+
 
 class TcpCheck(_AddressProbe, frozen=True, kw_only=True, tag="tcp"):
     """A connection is taken."""

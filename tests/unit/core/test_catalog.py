@@ -198,3 +198,14 @@ def test_replicas_agree_since_when_it_is_so_in_whichever_order_they_are_told() -
     shown = [catalog.entries["engine.a1"].instance for catalog in (first, second)]
     assert shown[0] == shown[1]
     assert shown[0].since == LATER
+
+
+def test_those_that_were_found_are_counted_until_they_register_themselves_or_go() -> None:
+    catalog = Catalog()
+    catalog.apply(record(source="micro"), 1)
+    catalog.apply(record(instance_id="b2", port=2, source="micro"), 2)
+    assert catalog.services["engine"].found == 2
+    catalog.apply(record(source="registration"), 3)
+    assert catalog.services["engine"].found == 1
+    catalog.apply_removal("engine.b2", 4)
+    assert catalog.services["engine"].found == 0

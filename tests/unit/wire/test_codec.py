@@ -91,3 +91,10 @@ def test_a_discovery_by_labels_may_leave_the_name_empty() -> None:
 def test_what_is_broken_behind_a_wrong_value_is_still_the_callers_fault(rest: bytes) -> None:
     with pytest.raises(InvalidRequest):
         Decoder(Register)(b'{"name":5' + rest)
+
+
+def test_a_range_of_statuses_that_no_answer_can_be_in_is_refused() -> None:
+    check = b'{"type":"http","expect_status":"%b"}'
+    register(b"{" + GOOD + b',"checks":[' + check % b"200-200" + b"]}")
+    with pytest.raises(InvalidRequest, match="expected the lower status first, got '299-200'"):
+        register(b"{" + GOOD + b',"checks":[' + check % b"299-200" + b"]}")
