@@ -123,7 +123,8 @@ async def test_beats_stay_empty_but_for_the_news_of_what_is_used(hub: HubProcess
 
 
 async def test_who_says_its_name_when_it_asks_is_observed(client: Client) -> None:
-    await register(client, "named-engine")
+    registered = await register(client, "named-engine")
+    await discover(client, "named-engine", min_revision=registered["revision"], wait=5)
     payload = b'{"name":"named-engine"}'
     reply = await client.request("hub.discover", payload, timeout=10, headers={"Hub-Service": "named-script"})
     plain = await client.request("hub.discover", payload, timeout=10)

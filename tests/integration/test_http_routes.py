@@ -298,6 +298,7 @@ async def test_pages_are_linked(http: httpx.AsyncClient, client: Client) -> None
         path = following["url"]
     assert seen == [f"p{number}" for number in range(5)]
     assert "link" not in response.headers
+    await register(client, "paged-too")
     assert "link" in (await http.get("/discovery/services?limit=1")).headers
 
 
