@@ -1,0 +1,343 @@
+"""Configuration: what services are to run with, who said so, and who runs with it. On `hub.config.*`.
+
+A scope is a service, or `_all` for what every service shares. Its configuration is a JSON object. What a service runs
+with is laid together from layers, later ones over earlier ones, object by object: the defaults in its schema, `_all`
+(the file, then what was put), the service (the file, then what was put).
+
+Every change is one revision of the bucket `hub-config`, unique in it and growing. A service runs at the higher one of
+its own newest revision and that of `_all`. The record of each change is kept whole, and republished by the NATS server
+on `hub.delta.config.<scope>`, so that whoever follows needs to ask for nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+from msgspec import Meta, Struct
+
+from hub.wire.names import Author, InstanceId, Reason, ServiceName
+
+EVERYBODY: Final = "_all"
+"""The scope of what every service shares."""
+MAX_CHANGES: Final = 64
+"""Scopes in one atomic change."""
+HISTORY: Final = 64
+"""Revisions of each scope that are kept."""
+
+Scope = Annotated[
+    str,
+    Meta(
+        pattern=r"^(_all|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)\Z",
+        description="A service, or `_all`",
+        extra={"expected": "the name of a service, or '_all'"},
+    ),
+]
+Revision = Annotated[int, Meta(ge=0)]
+Pointer = str
+"""A place in a configuration, as JSON Pointer has it (RFC 6901): `/risk/limits/0`; empty for all of it."""
+Layer = Literal["schema", "all-file", "all", "file", "service"]
+"""Where a value comes from: the defaults in the schema, the shared file, what was put for `_all`, the service's file,
+what was put for the service."""
+ChangeKind = Literal["put", "patch", "rollback", "delete", "schema", "file"]
+Verdict = Literal["applied", "pending", "refused", "lagging", "unknown"]
+"""How an instance stands to the wanted revision: it runs it; it was told and has said nothing yet; it has refused it;
+it has said nothing for too long; it has never said what it runs."""
+
+
+class ConfigRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The configuration of one scope as stored, with what the change that made it was."""
+
+    scope: str
+    kind: ChangeKind
+    at: datetime
+    values: dict[str, Any] = {}
+    """What was put."""
+    file: dict[str, Any] = {}
+    """What the file of this scope says."""
+    schema: dict[str, Any] | None = None
+    """The JSON Schema that the service's configuration must be valid by."""
+    defaults: dict[str, Any] = {}
+    """The defaults that the schema gives."""
+    author: str = ""
+    reason: str = ""
+    changed: tuple[Pointer, ...] = ()
+    """What this change changed, the first hundred places."""
+
+
+class Violation(Struct, frozen=True, kw_only=True):
+    """Where a configuration is not as its schema wants it."""
+
+    path: Pointer
+    expected: str
+    """What the schema wants there, in words."""
+    got: str
+    """What is there, cut where it is long."""
+
+
+class ConfigDifference(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One place in which two configurations differ. `before` or `after` is missing where the place is."""
+
+    path: Pointer
+    change: Literal["added", "changed", "removed"]
+    before: Any = None
+    after: Any = None
+
+
+# --- asking
+
+
+class GetConfig(Struct, frozen=True, kw_only=True):
+    """Asks what a service is to run with; of `_all`, what is shared."""
+
+    service: Scope
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """What a service is to run with. A service of which nothing is stored has what `_all` says, at its revision."""
+
+    service: str
+    revision: int
+    """At which the service runs with this: the higher one of its own and that of `_all`; 0 where there is nothing."""
+    own_revision: int
+    """The newest of this scope alone, for compare-and-set."""
+    values: dict[str, Any]
+    """All layers laid together."""
+    origins: dict[Pointer, Layer]
+    """Where each value comes from that is no object."""
+    put: dict[str, Any]
+    """The layer that `hub.config.put` writes, alone."""
+    author: str = ""
+    reason: str = ""
+    at: datetime | None = None
+    """When this scope was changed last, by whom, and why."""
+
+
+class ValidateConfig(Struct, frozen=True, kw_only=True):
+    """Asks whether these values could be put. Nothing is stored."""
+
+    service: Scope
+    values: dict[str, Any]
+
+
+class ConfigVerdict(Struct, frozen=True, kw_only=True):
+    """Whether they could; every violation at once."""
+
+    valid: bool
+    violations: tuple[Violation, ...] = ()
+
+
+class ConfigHistoryQuery(Struct, frozen=True, kw_only=True):
+    """Asks for the revisions of a scope, newest first."""
+
+    service: Scope
+    limit: Annotated[int, Meta(ge=0, le=HISTORY)] = 0
+    """How many at most; 0 for all that are kept."""
+    before: Revision = 0
+    """Only those older than this; 0 for no bound."""
+
+
+class ConfigRevision(Struct, frozen=True, kw_only=True):
+    """One change of a scope."""
+
+    revision: int
+    kind: ChangeKind
+    at: datetime
+    author: str
+    reason: str
+    changed: tuple[Pointer, ...]
+
+
+class ConfigHistory(Struct, frozen=True, kw_only=True):
+    """The revisions that are kept, newest first."""
+
+    service: str
+    revisions: tuple[ConfigRevision, ...]
+    next: int | None = None
+    """What to ask for as `before`, where the list was cut."""
+
+
+class ConfigDiffQuery(Struct, frozen=True, kw_only=True):
+    """Asks in what two revisions of a scope differ: in what was put, in the file, not in what `_all` adds."""
+
+    service: Scope
+    base: Revision = 0
+    """The earlier one; 0 for the one before `target`."""
+    target: Revision = 0
+    """The later one; 0 for the newest."""
+
+
+class ConfigDiff(Struct, frozen=True, kw_only=True):
+    """In what they differ."""
+
+    service: str
+    base: int
+    """0 where `target` is the first."""
+    target: int
+    differences: tuple[ConfigDifference, ...]
+
+
+# --- changing
+
+
+class ConfigChange(Struct, frozen=True, kw_only=True):
+    """What one scope is to be."""
+
+    service: Scope
+    values: dict[str, Any]
+    """Of a put, all that is to be in the layer; of a patch, a JSON merge patch (RFC 7396) of it: null removes."""
+    revision: Revision | None = None
+    """Only if this is the scope's newest revision (0: it has none); null changes whatever there is."""
+
+
+class _Signed(Struct, frozen=True, kw_only=True):
+    """Who changes something, why, and whether it is only to be shown."""
+
+    author: Author = ""
+    reason: Reason = ""
+    dry_run: bool = False
+    """Whether to decide and answer as if, and store nothing."""
+
+
+class PutConfig(_Signed, frozen=True, kw_only=True):
+    """Puts the configuration of one scope, or of many in one atomic step, all or nothing."""
+
+    changes: Annotated[tuple[ConfigChange, ...], Meta(min_length=1, max_length=MAX_CHANGES)]
+
+
+class PatchConfig(_Signed, frozen=True, kw_only=True):
+    """Patches what was put for one scope, or for many in one atomic step, all or nothing."""
+
+    changes: Annotated[tuple[ConfigChange, ...], Meta(min_length=1, max_length=MAX_CHANGES)]
+
+
+class RollbackConfig(_Signed, frozen=True, kw_only=True):
+    """Puts what was put at an earlier revision. The schema is the present one, and may refuse it."""
+
+    service: Scope
+    target: Annotated[int, Meta(ge=1)]
+    """The revision to go back to."""
+    revision: Revision | None = None
+    """Only if this is the scope's newest revision; null changes whatever there is."""
+
+
+class DeleteConfig(_Signed, frozen=True, kw_only=True):
+    """Puts nothing: what the file, `_all` and the schema say remains. The history is kept."""
+
+    service: Scope
+    revision: Revision | None = None
+    """Only if this is the scope's newest revision; null changes whatever there is."""
+
+
+class GetConfigSchema(Struct, frozen=True, kw_only=True):
+    """Asks for the schema of a service's configuration."""
+
+    service: ServiceName
+
+
+class ConfigSchema(Struct, frozen=True, kw_only=True):
+    """The schema; null where there is none."""
+
+    service: str
+    own_revision: int
+    schema: dict[str, Any] | None
+
+
+class PutConfigSchema(_Signed, frozen=True, kw_only=True):
+    """Gives a service's configuration a schema (JSON Schema, draft 2020-12), or takes it away."""
+
+    service: ServiceName
+    schema: dict[str, Any] | None
+    """null takes it away."""
+    revision: Revision | None = None
+    """Only if this is the service's newest revision; null changes whatever there is."""
+    force: bool = False
+    """Whether to take it even where what is stored is not valid by it."""
+
+
+class ChangedScope(Struct, frozen=True, kw_only=True):
+    """What a change does to one service: in what it runs with, and to how many."""
+
+    service: str
+    revision: int
+    """The scope's new revision; of a dry run, and of who only shares what changed, its present one."""
+    differences: tuple[ConfigDifference, ...]
+    instances: int
+    """How many of its instances are registered."""
+
+
+class ConfigChanged(Struct, frozen=True, kw_only=True):
+    """It is stored, as of `revision`; or would be."""
+
+    revision: int
+    """0 of a dry run, and where nothing had to be changed."""
+    scopes: tuple[ChangedScope, ...]
+    """Those that were named; then the services that share what changed in `_all`."""
+    omitted: int = 0
+    """How many more there are of the latter."""
+
+
+class ReloadConfig(Struct, frozen=True, kw_only=True):
+    """Asks the hub to read its configuration files now."""
+
+
+class FileOutcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What came of one file."""
+
+    service: str
+    """The scope that the file is called after."""
+    outcome: Literal["applied", "unchanged", "refused"]
+    reason: str = ""
+    """Which file is refused, where in it, and why; what it said before stays in force."""
+
+
+class Reloaded(Struct, frozen=True, kw_only=True):
+    """The files were read. Empty where the hub has none."""
+
+    files: tuple[FileOutcome, ...]
+
+
+# --- who runs what
+
+
+class ConfigRefusal(Struct, frozen=True, kw_only=True):
+    """An instance cannot run with a revision."""
+
+    revision: Revision
+    reason: Reason
+
+
+class ConfigStatusQuery(Struct, frozen=True, kw_only=True):
+    """Asks who runs what."""
+
+    service: ServiceName
+    limit: Annotated[int, Meta(ge=0, le=100_000)] = 0
+    """How many instances at most; 0 for as many as the reply can hold."""
+    after: str = ""
+    """Only instances after this id."""
+
+
+class InstanceConfig(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one instance runs with."""
+
+    instance_id: InstanceId
+    verdict: Verdict
+    running: int | None = None
+    """The revision that it runs with; null where it has not said."""
+    since: datetime | None = None
+    """When it said so first."""
+    refused: ConfigRefusal | None = None
+    """What it has refused, where that is newer than what it runs."""
+
+
+class ConfigStatus(Struct, frozen=True, kw_only=True):
+    """Who runs what, as this hub has heard."""
+
+    service: str
+    wanted: int
+    """The revision that all should run with."""
+    counts: dict[Verdict, int]
+    """How many instances stand how, of all of them."""
+    instances: tuple[InstanceConfig, ...]
+    next: str | None = None
+    """What to ask for as `after`, where the list was cut."""
