@@ -41,6 +41,13 @@ class InvalidRequest(HubError):
     status = 400
 
 
+class InvalidConfig(HubError):
+    """What a service would run with is not as its schema wants it; the message names every place."""
+
+    code = "invalid_config"
+    status = 422
+
+
 class NotFound(HubError):
     """The instance or service named in the request is not registered."""
 
@@ -118,6 +125,7 @@ BY_CODE: dict[str, type[HubError]] = {
     for cls in (
         InternalError,
         InvalidRequest,
+        InvalidConfig,
         NotFound,
         Conflict,
         PayloadTooLarge,

@@ -122,3 +122,72 @@ class Running:
         for reader in self._readers:
             reader.join(PATIENCE)
         return code
+
+
+class Typing:
+    """A `hub` command on a terminal that somebody types at: what it shows, stderr too, is gathered while it runs.
+
+    Args:
+        arguments: The command's.
+        nats: The NATS in its environment.
+        variables: More of its environment.
+    """
+
+    def __init__(self, *arguments: str, nats: str, **variables: str) -> None:
+        self._screen, terminal = pty.openpty()
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 160, 0, 0))
+        self._process = subprocess.Popen(
+            [hub_command(), *arguments],
+            env=environment(NATS_URL=nats, TERM="xterm-256color", **variables),
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+        )
+        os.close(terminal)
+        self._read = bytearray()
+        self._reader = threading.Thread(target=self._gather)
+
+    def __enter__(self) -> Self:
+        self._reader.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self._process.wait(PATIENCE)
+        self._reader.join(PATIENCE)
+        os.close(self._screen)
+
+    @property
+    def shown(self) -> str:
+        """All that it has shown until now."""
+        return self._read.decode(errors="replace")
+
+    def wait_for(self, text: str, count: int = 1) -> None:
+        """Wait until it has shown `text` so many times."""
+        deadline = time.monotonic() + PATIENCE
+        while self.shown.count(text) < count:
+            assert time.monotonic() < deadline, f"no {text!r} in\n{self.shown}"
+            time.sleep(0.02)
+
+    def type(self, line: str) -> None:
+        """Type a line, and press Enter."""
+        os.write(self._screen, f"{line}\n".encode())
+
+    def press_ctrl_c(self) -> None:
+        """Press Ctrl-C."""
+        self._process.send_signal(signal.SIGINT)
+
+    def wait(self) -> int:
+        """Wait for its end, and for all that it showed; returns its exit code."""
+        code = self._process.wait(PATIENCE)
+        self._reader.join(PATIENCE)
+        return code
+
+    def _gather(self) -> None:
+        try:
+            while chunk := os.read(self._screen, 65_536):
+                self._read += chunk
+        except OSError:
+            pass  # how Linux says that the terminal's other side has hung up

@@ -161,6 +161,7 @@ class Hub:
     ) -> None:
         self._leave()
         await self._parts.checking.leave()
+        self._parts.config_changes.close()
         await self._desk.drain(self._parts.changes, self._settings.drain_timeout)
         await self._stack.aclose()
         log.info("hub stopped", hub=self.hub_id)
@@ -192,7 +193,9 @@ class Hub:
         """Every subject; last, since who is answered expects all the rest to be there."""
         desk, registry, clock, budget = self._desk, parts.registry, parts.clock, parts.answers.budget
         bucket, desired = following.traced(parts.bucket, "registry"), following.traced(parts.desired, "desired")
-        registration = Registration(registry, parts.answers, bucket, parts.events, clock, self.metrics)
+        registration = Registration(
+            registry, parts.answers, bucket, parts.events, clock, self.metrics, config=parts.configs.values
+        )
         admin = Admin(registry, parts.bucket, desired, parts.events, clock, max_bytes=budget)
         await desk.answer(subjects.REGISTER, registration.register)
         await desk.answer(subjects.DEREGISTER, registration.deregister)
@@ -201,8 +204,10 @@ class Hub:
         await desk.answer(subjects.SERVICES, parts.discovery.services)
         await desk.answer(subjects.HEALTH, HealthAnswers(registry, budget=budget).get)
         await desk.answer(subjects.GRAPH, Graphs(parts.graph, clock).graph)
-        for subject, respond in admin.subjects.items():
+        for subject, respond in {**admin.subjects, **parts.configuration.subjects}.items():
             await desk.answer(subject, respond)
+        await desk.answer(subjects.CONFIG_RELOAD, parts.files.reload)
+        await desk.answer(subjects.CONFIG_STATUS, parts.rollout.status)
         text = MetricsText(self.metrics, hub_id=self.hub_id, max_bytes=parts.max_bytes)
         await desk.open((text.endpoint(self._client, desk.in_flight, following),))
         await desk.open(Micro(self.hub_id, clock.wall(), self.metrics).endpoints(self._client, desk.in_flight))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
 
 import structlog
@@ -12,20 +13,24 @@ from nats.aio.client import Client
 
 from hub.app.nats import instances_connections
 from hub.core.answers import Answers
+from hub.core.configs import Configs
 from hub.core.graph_answers import GraphAnswers
 from hub.core.observations import Observations
 from hub.core.registry import Registry
 from hub.handlers.changes import Changes
 from hub.handlers.checking import Checking
 from hub.handlers.clock import Clock
+from hub.handlers.config import Configuration
 from hub.handlers.dependencies import dependencies
 from hub.handlers.discovery import Discovery
 from hub.handlers.health import HealthReporter
 from hub.handlers.hearing import Hearing
 from hub.handlers.heartbeats import Heartbeats
-from hub.handlers.listeners import DesiredListener, RegistryListener
+from hub.handlers.hotreload import HotReload
+from hub.handlers.listeners import ConfigListener, DesiredListener, RegistryListener
 from hub.handlers.nats import NatsCheck
 from hub.handlers.observing import Observing
+from hub.handlers.rollout import Rollout
 from hub.handlers.supervisor import Supervisor
 from hub.handlers.sweep import Sweep
 from hub.handlers.wellbeing import Wellbeing
@@ -35,10 +40,12 @@ from hub.store import streams
 from hub.store.events import EventLog
 from hub.store.jetstream import JetStreamBucket
 from hub.store.lease import LeaderLease
+from hub.store.ledger import JetStreamLedger
 from hub.telemetry.metrics import Metrics, Sources
 from hub.telemetry.request import with_trace
 from hub.transport.loops import BOUND, Loop
 from hub.transport.requests import Requester
+from hub.validation import Schema
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +80,7 @@ class Parts:
     ) -> None:
         self.clock = Clock()
         self.changes = Changes()
+        self.config_changes = Changes()
         self.max_bytes = client.max_payload - _ENVELOPE_BYTES
         self.followers: list[Callable[[str], None]] = []
         self._hub_id = hub_id
@@ -88,6 +96,7 @@ class Parts:
         self._make_decisions()
         await self._make_checks()
         await self._make_writers()
+        self._make_hearers()
         self._make_reports()
 
     async def start(self, system_url: str | None, system_seed: str | None) -> None:
@@ -111,6 +120,7 @@ class Parts:
         )
         self.bucket = JetStreamBucket(self._client, self.requester, specs.registry, keep=keep)
         self.desired = JetStreamBucket(self._client, self.requester, specs.desired, keep=keep)
+        self.ledger = JetStreamLedger(self._client, self.requester, specs.config, keep=keep)
         self._leader = JetStreamBucket(self._client, self.requester, specs.leader, keep=keep)
 
     def _make_decisions(self) -> None:
@@ -126,6 +136,7 @@ class Parts:
             protect_threshold=settings.protect_threshold,
             cannot=unsupported,
         )
+        self.configs = Configs(Schema.compile)
         catalog = self.registry.catalog
         observations = Observations()
         self.answers = Answers(catalog, max_bytes=self.max_bytes, random=Random())
@@ -148,15 +159,6 @@ class Parts:
             hub_id=self._hub_id,
             concurrency=self._settings.probes.concurrency,
         )
-        self.heartbeats = Heartbeats(
-            self._client,
-            self.registry,
-            self.clock,
-            self._metrics,
-            on_uses=self.observing.beaten,
-            on_reports=self.checking.report,
-        )
-        self._hearing = Hearing(self._client, self.registry.liveness, self.clock)
 
     async def _make_writers(self) -> None:
         """What writes, and who may."""
@@ -176,8 +178,48 @@ class Parts:
             unbelieved=self.checking.doubted_services,
         )
 
+    def _make_hearers(self) -> None:
+        """What hears instances."""
+        self.rollout = Rollout(
+            self._client,
+            self.configs,
+            self.registry,
+            self.events,
+            self.clock,
+            self.lease,
+            max_bytes=self.answers.budget,
+        )
+        self.configuration = Configuration(
+            self.configs,
+            self.ledger,
+            self.registry,
+            self.events,
+            self.config_changes,
+            self.clock,
+            self.rollout.changed,
+            max_bytes=self.answers.budget,
+        )
+        self.files = HotReload(
+            Path(self._settings.config.folder),
+            self.configs,
+            self.configuration,
+            self.lease,
+            watch=self._settings.platform.hot_reload_enabled,
+        )
+        self.heartbeats = Heartbeats(
+            self._client,
+            self.registry,
+            self.clock,
+            self._metrics,
+            on_uses=self.observing.beaten,
+            on_reports=self.checking.report,
+            on_config=self.rollout.heard,
+        )
+        self._hearing = Hearing(self._client, self.registry.liveness, self.clock)
+
     def _make_reports(self) -> None:
         """What tells how services, the hub and what it depends on are."""
+        self._watch_config = self.ledger.watch(ConfigListener(self.configs, self.config_changes, self.rollout.changed))
         self._watch_desired = self.desired.watch(DesiredListener(self.registry, self.clock))
         self.watch = self.bucket.watch(RegistryListener(self.registry, self.clock))
         self.nats = NatsCheck(
@@ -185,12 +227,12 @@ class Parts:
             self._hearing,
             self.requester,
             self._specs,
-            (self.watch, self._watch_desired),
+            (self.watch, self._watch_desired, self._watch_config),
             self.clock,
             self._settings,
         )
         platform = dependencies(self._settings, self.clock)
-        self.wellbeing = Wellbeing(self._supervisor, self.nats, platform, self.doubt)
+        self.wellbeing = Wellbeing(self._supervisor, self.nats, platform, self.doubt, lambda: self.files.condition)
         self._health = HealthReporter(
             self._client,
             self.registry,
@@ -206,6 +248,7 @@ class Parts:
         """Read all that is stored, hear all that is said. What operators want comes first, lest it come too late."""
         await self.observing.start()
         await self._stack.enter_async_context(self._watch_desired)
+        await self._stack.enter_async_context(self._watch_config)
         await self.heartbeats.start()
         await self._stack.enter_async_context(self.watch)
         if system_url is None:
@@ -233,6 +276,8 @@ class Parts:
         for name, loop, bound in self.wellbeing.loops():
             self.keep(name, loop, bound=bound)
         self.keep("observed", self.observing.tell)
+        self.keep("config-reminders", self.rollout.remind_rounds)
+        self.keep("config-files", self.files.run)
         await self.checking.start(self.keep)
 
     def doubt(self) -> str | None:
@@ -283,8 +328,12 @@ class Parts:
             discover_waiters=lambda: len(self.changes),
             cached_answers=lambda: self.answers.kept,
             connections=lambda: self.registry.liveness.connected_names,
-            labelled=self.wellbeing.labelled(),
-            plain=self.wellbeing.plain(),
+            labelled={**self.wellbeing.labelled(), "hub_config_instances": self.rollout.counts},
+            plain={
+                **self.wellbeing.plain(),
+                "hub_config_revision": lambda: self.configs.revision,
+                "hub_config_files_broken": lambda: self.files.broken,
+            },
         )
 
     def keep(self, name: str, loop: Loop, *, bound: float = BOUND) -> None:

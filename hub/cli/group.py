@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, Final, NamedTuple
@@ -36,7 +37,10 @@ VERBS: Final = {
     "weight": Verb("hub.cli.weight:weight", "Give an instance a weight in place of its own."),
     "metadata": Verb("hub.cli.metadata:metadata", "Lay metadata over what an instance says of itself."),
     "desired": Verb("hub.cli.desired:desired", "Show what operators want, of whom, and why."),
+    "config": Verb("hub.cli.config.group:config", "Show and change what services are configured with."),
     "watch": Verb("hub.cli.watch:watch", "Show what changes, as it changes."),
+    "backup": Verb("hub.cli.backup:backup", "Write what cannot be told again to a file."),
+    "restore": Verb("hub.cli.restore:restore", "Put back what a backup has."),
     "contract": Verb("hub.cli.contract:contract", "Write or check the rendered contract."),
     "version": Verb("hub.cli.version:version", "Show the versions of what takes part."),
 }
@@ -60,15 +64,24 @@ _NOT_WRITTEN: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class LazyGroup(click.Group):
-    """A group that imports a verb only to run it, so that a client's verb never waits for the server's imports."""
+    """A group that imports a verb only to run it, so that a client's verb never waits for the server's imports.
+
+    Args:
+        verbs: Its verbs, in the order in which one meets them.
+        attributes: See `click.Group`.
+    """
+
+    def __init__(self, *, verbs: Mapping[str, Verb], **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self._verbs = verbs
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The verbs, in the order in which one meets them."""
-        return list(VERBS)
+        return list(self._verbs)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The verb's command, or None where there is no such verb."""
-        verb = VERBS.get(cmd_name)
+        verb = self._verbs.get(cmd_name)
         if verb is None:
             return None
         module, _, name = verb.place.partition(":")
@@ -83,13 +96,13 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            near = get_close_matches(args[0], VERBS, n=1)
+            near = get_close_matches(args[0], self._verbs, n=1)
             raise click.UsageError(error.message + (f" Did you mean {near[0]!r}?" if near else ""), ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the verbs without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, verb.summary) for name, verb in VERBS.items()])
+            formatter.write_dl([(name, verb.summary) for name, verb in self._verbs.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb, and turn what was to be expected to go wrong into one line and an exit code."""
@@ -107,7 +120,7 @@ class LazyGroup(click.Group):
             ctx.exit(failure.INTERRUPTED)
 
 
-@click.group(cls=LazyGroup, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, verbs=VERBS, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="hub %(version)s")
 def hub() -> None:
     """Central Hub: services register, find each other, and leave, over NATS."""

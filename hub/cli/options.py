@@ -19,8 +19,11 @@ _SCHEMES: Final = ("nats", "tls")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def connection(timeout: float = 5.0) -> Callable[[F], F]:
-    """Add `--nats` and `--timeout` (`timeout` by default): parameters `urls` (list of str) and `timeout` (seconds)."""
+def connection(timeout: float = 5.0, also: str = "") -> Callable[[F], F]:
+    """Add `--nats` and `--timeout` (`timeout` by default): parameters `urls` (list of str) and `timeout` (seconds).
+
+    What the timeout is for besides, `also` says.
+    """
     decorate_urls = click.option(
         "--nats",
         "urls",
@@ -38,7 +41,7 @@ def connection(timeout: float = 5.0) -> Callable[[F], F]:
         metavar="SECONDS",
         default=timeout,
         show_default=True,
-        help="How long to wait for NATS, and for each answer.",
+        help=f"How long to wait for NATS, and for each answer{also}.",
     )
     return lambda command: decorate_urls(decorate_timeout(command))
 
@@ -99,7 +102,7 @@ def wish(command: F) -> F:
     decorate_author = click.option(
         "--author",
         metavar="NAME",
-        default=_user,
+        default=user,
         show_default="you",
         help="Who; shown with the state, and in the event.",
     )
@@ -115,7 +118,8 @@ def unregistered(command: F) -> F:
     )(command)
 
 
-def _user() -> str:
+def user() -> str:
+    """The name of who runs this; empty where there is none."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a user without a name, as in some containers

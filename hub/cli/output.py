@@ -7,12 +7,16 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 import msgspec
 
 from hub.wire.names import CRITICAL, DRAINING, MAINTENANCE, PASSING, SUSPECT, WARNING
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
 
 NONE: Final = "-"
 """Stands in a plain table where there is no value, so that every line has as many columns."""
@@ -86,12 +90,31 @@ def on_terminal() -> bool:
 
 def print_table(columns: Sequence[Column], rows: Sequence[Sequence[Cell | str]]) -> None:
     """Print rows under their headings."""
-    cells = [[_cell(value) for value in row] for row in rows]
-    if on_terminal():
-        _draw(columns, cells)
-    else:
-        for line in plain_lines(columns, cells):
+    if not on_terminal():
+        for line in plain_lines(columns, [[_cell(value) for value in row] for row in rows]):
             click.echo(line)
+        return
+    from rich.console import Console
+
+    Console(highlight=False).print(drawn(columns, rows))
+
+
+def drawn(columns: Sequence[Column], rows: Sequence[Sequence[Cell | str]]) -> Table:
+    """A table as a terminal shows it. The library is imported here: a command in a pipe should not wait for it."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    cells = [[_cell(value) for value in row] for row in rows]
+    shown = [at for at, column in enumerate(columns) if not column.optional or any(row[at].text for row in cells)]
+    table = Table(box=box.ROUNDED, header_style="bold")
+    for at in shown:
+        table.add_column(
+            columns[at].heading.capitalize(), justify="right" if columns[at].right else "left", overflow="fold"
+        )
+    for row in cells:
+        table.add_row(*(Text(row[at].text, style=row[at].style) for at in shown))
+    return table
 
 
 def plain_lines(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> list[str]:
@@ -115,14 +138,19 @@ def print_tree(roots: Sequence[Branch]) -> None:
 
 def print_line(pieces: Iterable[Cell | str]) -> None:
     """Print one line at once, with its styles where there is a terminal."""
-    cells = [_cell(piece) for piece in pieces]
     if not on_terminal():
-        click.echo("".join(cell.text for cell in cells))
+        click.echo("".join(_cell(piece).text for piece in pieces))
         return
     from rich.console import Console
+
+    Console(highlight=False, soft_wrap=True).print(written(pieces))
+
+
+def written(pieces: Iterable[Cell | str]) -> Text:
+    """A line as a terminal shows it."""
     from rich.text import Text
 
-    Console(highlight=False, soft_wrap=True).print(Text.assemble(*((cell.text, cell.style) for cell in cells)))
+    return Text.assemble(*((cell.text, cell.style) for cell in map(_cell, pieces)))
 
 
 def print_json(value: object) -> None:
@@ -160,35 +188,13 @@ def _pad(columns: Sequence[Column], widths: Sequence[int], line: Sequence[str]) 
 def _draw_trees(roots: Sequence[Branch]) -> None:
     """Draw trees, without recursion: they may be deeper than Python's stack."""
     from rich.console import Console
-    from rich.text import Text
     from rich.tree import Tree
-
-    def written(branch: Branch) -> Text:
-        return Text.assemble(*((cell.text, cell.style) for cell in map(_cell, branch.label)))
 
     console = Console(highlight=False, soft_wrap=True)
     for root in roots:
-        drawn = Tree(written(root), guide_style="dim")
+        drawn = Tree(written(root.label), guide_style="dim")
         rest = [(drawn, root)]
         while rest:
             trunk, branch = rest.pop()
-            rest.extend((trunk.add(written(below)), below) for below in branch.below)
+            rest.extend((trunk.add(written(below.label)), below) for below in branch.below)
         console.print(drawn)
-
-
-def _draw(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> None:
-    """Draw a table. The library is imported here, since a command in a pipe should not wait for it."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    shown = [at for at, column in enumerate(columns) if not column.optional or any(row[at].text for row in rows)]
-    table = Table(box=box.ROUNDED, header_style="bold")
-    for at in shown:
-        table.add_column(
-            columns[at].heading.capitalize(), justify="right" if columns[at].right else "left", overflow="fold"
-        )
-    for row in rows:
-        table.add_row(*(Text(row[at].text, style=row[at].style) for at in shown))
-    Console(highlight=False).print(table)

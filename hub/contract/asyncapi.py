@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from hub.wire import fault
 from hub.wire.channels import CHANNELS, CONTRACT_VERSION, HUB, MESSAGES, PARAMETERS, Channel, message_name
+from hub.wire.config import ConfigRecord
 from hub.wire.correlation import REQUEST_ID_HEADER
 from hub.wire.fault import ErrorReply
 from hub.wire.metrics import CONTENT_TYPE_HEADER, HUB_ID_HEADER
@@ -28,6 +29,12 @@ _PLAIN_HEADERS: Final = {
     "Nats-Last-Sequence": "The revision of the change to the same instance before it; 0 where there was none.",
     "Nats-Subject": "The key that was written: $KV.hub-registry.<service>.<instance>.",
     "Nats-Stream": "The stream that it was written to: KV_hub-registry.",
+}
+_CONFIG_HEADERS: Final = {
+    **_PLAIN_HEADERS,
+    "Nats-Last-Sequence": "The revision of the change to the same scope before it; 0 where there was none.",
+    "Nats-Subject": "The key that was written: $KV.hub-config.<scope>.",
+    "Nats-Stream": "The stream that it was written to: KV_hub-config.",
 }
 _REMOVAL_HEADERS: Final = {
     "KV-Operation": "DEL or PURGE: the instance was taken out.",
@@ -136,7 +143,7 @@ def _reply_name(channel: Channel) -> str:
 
 def _messages() -> Node:
     """The messages that have a schema."""
-    headers = {Record: _PLAIN_HEADERS, ErrorReply: _ERROR_HEADERS}
+    headers = {Record: _PLAIN_HEADERS, ConfigRecord: _CONFIG_HEADERS, ErrorReply: _ERROR_HEADERS}
     nodes: Node = {}
     for name, kind in MESSAGES.items():
         nodes[name] = {

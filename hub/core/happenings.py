@@ -6,6 +6,7 @@ from datetime import datetime
 
 import msgspec
 
+from hub.wire.config import ConfigRecord
 from hub.wire.event import CloudEvent, EventType
 from hub.wire.record import Desired, Record
 from hub.wire.subjects import instance_key
@@ -57,4 +58,48 @@ def desired(
             "author": author,
             "revision": revision,
         },
+    )
+
+
+def configured(record: ConfigRecord, revision: int) -> CloudEvent:
+    """The configuration of a scope has changed, at a revision of all configuration."""
+    return CloudEvent(
+        id=f"config-{revision}",
+        type="config.changed",
+        source="central-hub/config",
+        subject=record.scope,
+        time=record.at,
+        data={
+            "service": record.scope,
+            "kind": record.kind,
+            "changed": record.changed,
+            "reason": record.reason,
+            "author": record.author,
+            "revision": revision,
+        },
+    )
+
+
+def rolled_out(service: str, revision: int, instances: int, time: datetime) -> CloudEvent:
+    """So many instances of a service, all who tell what they run, now run a revision of its configuration."""
+    return CloudEvent(
+        id=f"config-{revision}-{service}-applied",
+        type="config.applied",
+        source="central-hub/config",
+        subject=service,
+        time=time,
+        data={"service": service, "revision": revision, "instances": instances},
+    )
+
+
+def refused(key: str, revision: int, reason: str, time: datetime) -> CloudEvent:
+    """An instance cannot run with a revision of its configuration."""
+    service, _, instance_id = key.partition(".")
+    return CloudEvent(
+        id=f"config-{revision}-{key}-refused",
+        type="config.refused",
+        source="central-hub/config",
+        subject=key,
+        time=time,
+        data={"service": service, "instance_id": instance_id, "revision": revision, "reason": reason},
     )

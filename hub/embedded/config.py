@@ -14,10 +14,10 @@ import nkeys  # type: ignore[import-untyped]
 MAX_PAYLOAD: Final = 1024 * 1024
 ACCOUNT: Final = "HUB"
 SYNC_INTERVAL: Final = "2s"
-"""How long what was written may wait to reach the disk; a killed process loses nothing, only a power failure does.
+"""How long what was written may wait to reach the disk, where not each write is synced.
 
-The server's own two minutes are too long for changes made by operators, and syncing each write makes every registration
-wait for the disk. What a power failure takes of two seconds, services tell again: they beat, and are asked to register.
+A killed process loses nothing of it, only a power failure does. The server syncs all its streams alike: it cannot be
+told to sync the configuration, which nobody tells again, and to wait with registrations, which services do tell again.
 """
 
 
@@ -45,6 +45,7 @@ class ServerConfig:
         port: Port to listen on; 0 takes any free one.
         everyone: Who a client without credentials is: a login whose seed nobody keeps.
         system: The hub's login to the system account.
+        sync_always: Whether every write is synced to the disk before it is acknowledged.
     """
 
     folder: Path
@@ -52,6 +53,7 @@ class ServerConfig:
     port: int
     everyone: Login
     system: Login
+    sync_always: bool = True
 
     @property
     def ports_dir(self) -> Path:
@@ -73,7 +75,7 @@ ports_file_dir: {_quoted(str(self.ports_dir.resolve()))}
 max_payload: {MAX_PAYLOAD}
 jetstream {{
   store_dir: {_quoted(str(self.folder.resolve()))}
-  sync_interval: {_quoted(SYNC_INTERVAL)}
+  sync_interval: {"always" if self.sync_always else _quoted(SYNC_INTERVAL)}
 }}
 system_account: SYS
 no_auth_user: {self.everyone.public}

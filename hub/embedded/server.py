@@ -35,14 +35,19 @@ class EmbeddedServer:
 
     Args:
         settings: Where to listen (`nats.host`, `nats.port`), where the data lie (`data_dir`), which program to run
-            (`nats.server`).
+            (`nats.server`), when it syncs (`nats.sync`).
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._data = DataDir(settings.data_dir)
         self._config = ServerConfig(
-            self._data.nats, settings.nats.host, settings.nats.port, everyone=Login.fresh(), system=Login.fresh()
+            self._data.nats,
+            settings.nats.host,
+            settings.nats.port,
+            everyone=Login.fresh(),
+            system=Login.fresh(),
+            sync_always=settings.nats.sync == "always",
         )
         self._program = ""
         self._lock = -1

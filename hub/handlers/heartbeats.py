@@ -18,6 +18,7 @@ from hub.transport.direct import subscribe_direct
 from hub.wire import subjects
 from hub.wire.checks import CheckReport
 from hub.wire.codec import Decoder, encode
+from hub.wire.config import ConfigRefusal
 from hub.wire.names import InstanceId, ServiceName
 from hub.wire.registration import Heartbeat
 
@@ -41,6 +42,7 @@ class Heartbeats:
         metrics: Where to count.
         on_uses: Told the key of whoever says which services it has discovered of late, and which.
         on_reports: Told the key of whoever reports on checks of its own, and what it says of them by their names.
+        on_config: Told the key of whoever says what it runs with: the revision, and the one that it has refused.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Heartbeats:
         *,
         on_uses: Callable[[str, tuple[str, ...]], None],
         on_reports: Callable[[str, Mapping[str, CheckReport]], None],
+        on_config: Callable[[str, int | None, ConfigRefusal | None], None],
     ) -> None:
         self._client = client
         self._registry = registry
@@ -59,6 +62,7 @@ class Heartbeats:
         self._metrics = metrics
         self._on_uses = on_uses
         self._on_reports = on_reports
+        self._on_config = on_config
         self._decode = Decoder(Heartbeat)
         self._decode_beating = Decoder(_Beating)
 
@@ -103,3 +107,5 @@ class Heartbeats:
             self._registry.catalog.set_load(key, beat.load)
         if beat.uses:
             self._on_uses(key, beat.uses)
+        if beat.config_revision is not None or beat.config_refused is not None:
+            self._on_config(key, beat.config_revision, beat.config_refused)

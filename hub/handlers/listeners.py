@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 import structlog
 
+from hub.core.configs import Configs
 from hub.core.registry import Registry
+from hub.handlers.changes import ANY, Changes
 from hub.handlers.clock import Clock
+from hub.wire.config import ConfigRecord
 from hub.wire.record import Desired, Record
 
 log = structlog.get_logger(__name__)
@@ -86,3 +91,54 @@ class DesiredListener:
     def on_lost(self, reason: str) -> None:
         """What is wanted may lag behind."""
         log.warning("desired state may lag behind; reading it again", reason=reason)
+
+
+class ConfigListener:
+    """Learns the configuration of every scope.
+
+    Args:
+        configs: Where to put it.
+        changes: Told of every revision that becomes known.
+        learned: Told the scope of every record that is news.
+    """
+
+    def __init__(self, configs: Configs, changes: Changes, learned: Callable[[str], None]) -> None:
+        self._configs = configs
+        self._changes = changes
+        self._learned = learned
+        self._decode = msgspec.json.Decoder(ConfigRecord).decode
+
+    def on_put(self, key: str, value: bytes, revision: int) -> None:
+        """A record was stored."""
+        try:
+            record = self._decode(value)
+        except msgspec.MsgspecError as error:
+            log.error("configuration not understood; it is left alone", key=key, revision=revision, reason=str(error))
+        else:
+            if self._configs.learn(key, record, revision):
+                self._learned(key)
+        self._reached(revision)
+
+    def on_delete(self, key: str, revision: int) -> None:
+        """Its records are gone."""
+        log.warning("configuration was deleted past the hub", scope=key, revision=revision)
+        self._configs.forget(key, revision)
+        self._learned(key)
+        self._reached(revision)
+
+    def on_reset(self) -> None:
+        """The bucket was recreated."""
+        log.warning("configuration was recreated; what was stored before is lost")
+        self._configs.reset()
+
+    def on_synced(self, revision: int) -> None:
+        """All that is stored is known."""
+        self._reached(revision)
+
+    def on_lost(self, reason: str) -> None:
+        """What is stored may lag behind."""
+        log.warning("configuration may lag behind; reading it again", reason=reason)
+
+    def _reached(self, revision: int) -> None:
+        self._configs.reach(revision)
+        self._changes.notify(ANY, self._configs.revision, self._configs.revision)

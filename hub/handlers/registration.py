@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
 import msgspec
@@ -10,7 +10,7 @@ import msgspec
 from hub.core.answers import Answers
 from hub.core.happenings import happened
 from hub.core.registry import Admission, Registry
-from hub.errors import NotFound, PayloadTooLarge, Unavailable, Unsupported
+from hub.errors import NotFound, PayloadTooLarge, Unavailable
 from hub.handlers.clock import Clock
 from hub.store.events import EventLog
 from hub.store.ports import Bucket, RevisionConflict
@@ -48,7 +48,10 @@ class Registration:
         events: EventLog,
         clock: Clock,
         metrics: Metrics,
+        *,
+        config: Callable[[str], dict[str, Any]],
     ) -> None:
+        self._config = config
         self._registry = registry
         self._answers = answers
         self._bucket = bucket
@@ -62,8 +65,6 @@ class Registration:
     def register(self, payload: bytes) -> Coroutine[Any, Any, bytes]:
         """The encoded `Registered`, once the registration is stored."""
         request = self._decode_register(payload)
-        if "config" in request.include:
-            raise Unsupported("include: expected 'dependencies', this hub keeps no configuration", field="include")
         return self._register(request)
 
     def deregister(self, payload: bytes) -> Coroutine[Any, Any, bytes]:
@@ -175,6 +176,7 @@ class Registration:
                 ttl=record.ttl,
                 heartbeat_subject=subjects.heartbeat(subjects.instance_key(record.name, record.instance_id)),
                 dependencies=self._dependencies(record) if "dependencies" in request.include else None,
+                config=self._config(record.name) if "config" in request.include else None,
             )
         )
 

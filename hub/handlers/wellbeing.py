@@ -24,6 +24,7 @@ class Wellbeing:
         nats: Looks at NATS.
         dependencies: Those that are configured.
         doubt: Why the hub doubts what it hears, if it does.
+        files: How its configuration files are.
     """
 
     def __init__(
@@ -32,11 +33,13 @@ class Wellbeing:
         nats: NatsCheck,
         dependencies: Sequence[Dependency],
         doubt: Callable[[], str | None],
+        files: Callable[[], Condition],
     ) -> None:
         self._supervisor = supervisor
         self._nats = nats
         self._dependencies = {each.name: each for each in dependencies}
         self._doubt = doubt
+        self._files = files
 
     def loops(self) -> Iterator[tuple[str, Loop, float]]:
         """What looks at all that: the name of each loop, the loop, and the bound after which it counts as stuck."""
@@ -46,7 +49,7 @@ class Wellbeing:
 
     def hub(self) -> Condition:
         """How the hub itself is."""
-        return together([self._supervisor.condition, warning(self._doubt() or "")])
+        return together([self._supervisor.condition, self._files(), warning(self._doubt() or "")])
 
     def parts(self) -> dict[str, Callable[[], Condition]]:
         """How each part is, by the name under which it is reported on; what is not configured is not reported on."""
@@ -58,7 +61,8 @@ class Wellbeing:
     def checks(self) -> dict[str, str]:
         """How each part is, in the words of `/health`. Doubt alone is none of its troubles: every start has it."""
         found = dict.fromkeys(("database", "cache", "kafka"), NOT_CONFIGURED)
-        conditions = {name: look() for name, look in self.parts().items()} | {"hub": self._supervisor.condition}
+        own = together([self._supervisor.condition, self._files()])
+        conditions = {name: look() for name, look in self.parts().items()} | {"hub": own}
         return found | {name: IN_HEALTH[condition.status] for name, condition in conditions.items()}
 
     def details(self) -> dict[str, Any]:

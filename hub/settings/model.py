@@ -44,6 +44,7 @@ class Nats(_Section, frozen=True, kw_only=True):
     host: Text = "127.0.0.1"
     port: Port = 4222
     server: Text | None = None
+    sync: Literal["always", "interval"] = "always"
 
 
 class Http(_Section, frozen=True, kw_only=True):
@@ -86,6 +87,12 @@ class Micro(_Section, frozen=True, kw_only=True):
 
     adopt: bool = True
     interval: Annotated[float, Meta(ge=0.2, le=3600)] = 5.0
+
+
+class Config(_Section, frozen=True, kw_only=True):
+    """The configuration of services."""
+
+    folder: Text = "config/hot-reload"
 
 
 class Health(_Section, frozen=True, kw_only=True):
@@ -170,6 +177,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     tracing: Tracing = Tracing()
     registry: Registry = Registry()
     micro: Micro = Micro()
+    config: Config = Config()
     health: Health = Health()
     leader: Leader = Leader()
     limits: Limits = Limits()

@@ -23,19 +23,17 @@ REVISION_HEADER = "hub-revision"
 class _Listed(Struct):
     """What a list says besides."""
 
-    revision: int
-    next: str | None = None
+    revision: int | None = None
+    next: str | int | None = None
 
 
 _listed = msgspec.json.Decoder(_Listed).decode
 
 
 async def posted(serving: Serving, row: Row, request: Request) -> Response:
-    """The hub's reply to the message in the body."""
+    """The hub's reply to what path and body say."""
     assert row.channel is not None
-    message = await requests.body(request)
-    if row.default is not None:
-        message = row.default(message)
+    message = row.translate(await requests.body(request), request.path_params)
     return respond(await serving.hub.ask(row.channel.address, message), row.status)
 
 
@@ -47,13 +45,13 @@ async def told(serving: Serving, row: Row, request: Request) -> Response:
 
 async def listed(serving: Serving, row: Row, request: Request) -> Response:
     """The list that is the hub's reply to what path and query say, with where it goes on."""
-    return _list(request, await _asked(serving, row, request))
+    return _list(row, request, await _asked(serving, row, request))
 
 
 async def health(serving: Serving, row: Row, request: Request) -> Response:
     """The same list, and how the hub and what it depends on are."""
     reply = await _asked(serving, row, request)
-    return _list(request, encode(components(serving.hub))[:-1] + b"," + reply[1:])
+    return _list(row, request, encode(components(serving.hub))[:-1] + b"," + reply[1:])
 
 
 async def beaten(serving: Serving, row: Row, request: Request) -> Response:
@@ -78,20 +76,19 @@ async def _asked(serving: Serving, row: Row, request: Request) -> bytes:
     return await requests.while_there(request, asking, serving.waiting)
 
 
-def _list(request: Request, body: bytes) -> Response:
+def _list(row: Row, request: Request, body: bytes) -> Response:
     said = _listed(body)
-    headers = {REVISION_HEADER: str(said.revision)}
+    headers = {} if said.revision is None else {REVISION_HEADER: str(said.revision)}
     if said.next is not None:
-        headers["link"] = f'<{_further(request, said.next)}>; rel="next"'
+        bound = "before" if "before" in row.parameters else "after"
+        headers["link"] = f'<{_further(request, bound, said.next)}>; rel="next"'
     return tagged(request, respond(body, headers=headers))
 
 
-def _further(request: Request, after: str) -> str:
+def _further(request: Request, bound: str, last: str | int) -> str:
     """Where the list goes on: the same question, behind what was answered, and without waiting again."""
     kept = [
-        (name, text)
-        for name, text in request.query_params.multi_items()
-        if name not in ("after", "wait", "min_revision")
+        (name, text) for name, text in request.query_params.multi_items() if name not in (bound, "wait", "min_revision")
     ]
     path = quote(request.scope["path"])
-    return f"{path}?{urlencode([*kept, ('after', after)])}"
+    return f"{path}?{urlencode([*kept, (bound, last)])}"

@@ -30,7 +30,8 @@ def application(serving: Serving, meter: ResponseMeter) -> ASGIApp:
         row.path: Place(serving, (one for one in serving.table if one.path == row.path), meter, row.path)
         for row in serving.table
     }
-    routes = [Route(path, place) for path, place in places.items()]
+    by_generality = sorted(places, key=lambda path: "{" in path)  # `/config/reload` is no service
+    routes = [Route(path, places[path]) for path in by_generality]
     return Router(routes, redirect_slashes=False, default=Place(serving, (), meter, OTHER))
 
 

@@ -21,18 +21,20 @@ Node = dict[str, Any]
 
 _REF: Final = "#/components/schemas/{name}"
 _PLACES: Final[dict[str, Any]] = {"name": ServiceName, "instance_id": InstanceId}
-"""What may stand in the places of a path."""
+"""What may stand in the places of a path, where no message says it of that name."""
+_TAGS: Final = ("discovery", "config")
 _ABOUT: Final = (
     "The HTTP face of a hub. Each route is a translation of a subject on NATS: what it takes, what it answers, its "
     "errors and its limits are those of the message. Errors are problem documents (RFC 9457)."
 )
 _WHY: Final = {
     400: "A parameter, a place or the body is not what the contract says; `field` names it.",
-    404: "The instance is not registered.",
+    404: "The instance is not registered, or the revision is not kept.",
     408: "The body did not come in time.",
-    409: "The instance id belongs to another service.",
-    413: "The body has more than 64 KiB, or is too large to be stored.",
+    409: "The instance id belongs to another service, or the configuration has another revision than the one named.",
+    413: "The body has more than 64 KiB, or is too large to be stored; or the answer is too large for a message.",
     415: "The body is said to be something else than JSON.",
+    422: "What a service would run with is not as its schema wants it; `detail` names every place.",
     500: "The hub failed in a way that is its own fault.",
     501: "The contract knows what is asked for, this hub does not do it.",
     503: "Too much is in flight, or NATS is away; try again in a moment.",
@@ -81,7 +83,9 @@ def summary(row: Row) -> str:
 
 def parameters(row: Row, schemas: dict[str, Node]) -> list[Node]:
     """The places and parameters of a row as OpenAPI has them."""
-    told: list[Node] = [{"name": name, "in": "path", "required": True, "schema": _place(name)} for name in row.places]
+    told: list[Node] = [
+        {"name": name, "in": "path", "required": True, "schema": _place(row, name, schemas)} for name in row.places
+    ]
     for name in row.parameters:
         assert row.query is not None
         schema = dict(schemas[row.query.__name__]["properties"][name])
@@ -99,7 +103,7 @@ def _operation(row: Row, schemas: dict[str, Node]) -> Node:
         "operationId": operation_id(row),
         "summary": summary(row),
         "description": f"For {row.audience}: {row.answers}.",
-        "tags": ["discovery" if row.path.startswith("/discovery/") else "hub"],
+        "tags": [next((tag for tag in _TAGS if row.path.split("/")[1] == tag), "hub")],
     }
     told = parameters(row, schemas)
     if row.conditional:
@@ -107,8 +111,8 @@ def _operation(row: Row, schemas: dict[str, Node]) -> Node:
     if told:
         node["parameters"] = told
     if row.body is not None:
-        required = bool(schemas[row.body.__name__].get("required"))
-        node["requestBody"] = {"required": required, "content": {JSON: {"schema": _ref(row.body)}}}
+        schema, required = _body(row.body, row.places, schemas[row.body.__name__])
+        node["requestBody"] = {"required": required, "content": {JSON: {"schema": schema}}}
     node["responses"] = {**dict(_successes(row)), **{str(s): _response(s) for s in refused(row)}}
     return node
 
@@ -153,9 +157,22 @@ def _schemas(table: tuple[Row, ...]) -> dict[str, Node]:
     return components(kinds, ref_template=_REF)
 
 
-def _place(name: str) -> Node:
-    schema: Node = portable(msgspec.json.schema(_PLACES[name]))
-    return schema
+def _body(kind: type[Struct], places: tuple[str, ...], schema: Node) -> tuple[Node, bool]:
+    """A message without what the path says of it, and whether anything in it has to be there."""
+    required = [name for name in schema.get("required", []) if name not in places]
+    properties = {name: each for name, each in schema["properties"].items() if name not in places}
+    whole = len(properties) == len(schema["properties"])
+    return _ref(kind) if whole else {**schema, "properties": properties, "required": required}, bool(required)
+
+
+def _place(row: Row, name: str, schemas: dict[str, Node]) -> Node:
+    if name in _PLACES:
+        schema: Node = portable(msgspec.json.schema(_PLACES[name]))
+        return schema
+    kind = row.query or row.body
+    assert kind is not None
+    found: Node = schemas[kind.__name__]["properties"][name]
+    return found
 
 
 def _said(schema: Node) -> Node:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any, Final
 
+from hub.sidecar.replies import JSON
 from hub.sidecar.row import Row
 from hub.version import __version__
 
@@ -14,7 +15,7 @@ POLICY: Final = (
 """What a browser may load for it: nothing."""
 
 _ADDRESS: Final = "http://127.0.0.1:7000"
-_SAMPLES: Final = {"name": "api-gateway", "instance_id": "a1"}
+_SAMPLES: Final = {"name": "api-gateway", "instance_id": "a1", "service": "trading-engine"}
 _STYLE: Final = """
 :root { color-scheme: light dark; --line: #8884; --dim: #888; --accent: #0a7d4f; }
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; }
@@ -62,7 +63,8 @@ def _section(row: Row, document: Node) -> str:
         _parameters(operation.get("parameters", [])),
     ]
     if row.body is not None:
-        parts.append(f"<p>Body: {_fields(row.body.__name__, document)}</p>")
+        schema = operation["requestBody"]["content"][JSON]["schema"]
+        parts.append(f"<p>Body: {_fields(row.body.__name__, _resolved(schema, document))}</p>")
     parts += [_event(name, kind.__name__, document) for name, kind in row.events.items()]
     parts += [_responses(operation["responses"], document), f"<pre>{escape(curl(row))}</pre>"]
     return "".join(parts)
@@ -79,9 +81,8 @@ def _parameters(told: list[Node]) -> str:
     return f"<table><tr><th>parameter</th><th>in</th><th>takes</th><th></th></tr>{rows}</table>"
 
 
-def _fields(name: str, document: Node) -> str:
+def _fields(name: str, schema: Node) -> str:
     """The fields of a message, those that have to be there first."""
-    schema = document["components"]["schemas"][name]
     required = schema.get("required", [])
     fields = [*required, *(field for field in schema["properties"] if field not in required)]
     shown = ", ".join(f"<code>{escape(field)}</code>{' (required)' if field in required else ''}" for field in fields)
@@ -90,8 +91,9 @@ def _fields(name: str, document: Node) -> str:
 
 def _event(name: str, kind: str, document: Node) -> str:
     """One event of a stream, and what its data are."""
-    meaning = document["components"]["schemas"][kind]["description"].partition("\n\n")[0]
-    return f"<p>Event <code>{name}</code>: {_text(meaning)} {_fields(kind, document)}</p>"
+    schema = document["components"]["schemas"][kind]
+    meaning = schema["description"].partition("\n\n")[0]
+    return f"<p>Event <code>{name}</code>: {_text(meaning)} {_fields(kind, schema)}</p>"
 
 
 def _responses(told: Node, document: Node) -> str:
@@ -103,10 +105,12 @@ def _responses(told: Node, document: Node) -> str:
 
 
 def _resolved(node: Node, document: Node) -> Node:
+    """What a node says, or what it refers to."""
     reference: str | None = node.get("$ref")
     if reference is None:
         return node
-    found: Node = document["components"]["responses"][reference.rpartition("/")[2]]
+    family, _, name = reference.removeprefix("#/components/").partition("/")
+    found: Node = document["components"][family][name]
     return found
 
 

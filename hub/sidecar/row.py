@@ -14,6 +14,7 @@ from starlette.responses import Response
 from hub.sidecar.feed import Feed
 from hub.sidecar.ports import Hub
 from hub.sidecar.replies import JSON
+from hub.sidecar.translation import placed
 from hub.wire.channels import Channel
 
 
@@ -50,18 +51,18 @@ class Row:
         handle: What answers.
         channel: The subject that it is translated to; None for what the sidecar shows by itself.
         query: The message whose fields the places and the parameters are; None where there are none.
-        body: The message that the body is; None where there is none.
+        body: The message that the body is, but for what the path says of it; None where there is none.
         reply: What the body of a response is, where that is JSON.
         media_type: Of the response.
         events: What the events of a stream are, by name; empty where the response is none.
         status: Of a success.
         refusals: Which errors it may answer with, beside those that follow from the rest and those of the hub itself.
         conditional: Whether it has an `ETag`.
-        default: What is put into the body before it is passed on.
+        translate: What makes the message of the body and the places of the path.
         example: The arguments of `curl` for it, behind the address.
     """
 
-    method: Literal["GET", "POST", "PUT", "DELETE"]
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str
     audience: str
     answers: str
@@ -75,7 +76,7 @@ class Row:
     status: int = 200
     refusals: tuple[int, ...] = ()
     conditional: bool = False
-    default: Callable[[bytes], bytes] | None = None
+    translate: Callable[[bytes, Mapping[str, str]], bytes] = placed
     example: str = ""
 
     @property

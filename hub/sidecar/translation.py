@@ -49,16 +49,30 @@ def payload(kind: type[Struct], path: Mapping[str, str], query: Query) -> bytes:
     return encode(message)
 
 
-def with_probe(body: bytes) -> bytes:
+def members(body: bytes) -> dict[str, Raw] | None:
+    """What a body says, field by field; an empty one says nothing.
+
+    None for one that is no message: it is passed on as it is, and the hub says what is wrong with it.
+    """
+    try:
+        return msgspec.json.decode(body or b"{}", type=dict[str, Raw])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def placed(body: bytes, places: Mapping[str, str]) -> bytes:
+    """The message in a body, with what the path says in it, whatever it says of that itself."""
+    given = members(body) if places else None
+    return body if given is None else encode({**given, **places})
+
+
+def with_probe(body: bytes, _: Mapping[str, str]) -> bytes:
     """A registration with `"liveness":"probe"` where it says nothing of that and gives a `health_endpoint`.
 
     Who registers over HTTP once and names the place where it can be looked at is looked at.
     """
-    try:
-        given = msgspec.json.decode(body, type=dict[str, Raw])
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return body  # the hub says what is wrong with it
-    if "liveness" in given or bytes(given.get("health_endpoint", b"null")) == b"null":
+    given = members(body)
+    if given is None or "liveness" in given or bytes(given.get("health_endpoint", b"null")) == b"null":
         return body
     return b'{"liveness":"probe",' + body.lstrip()[1:]
 

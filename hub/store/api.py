@@ -11,7 +11,11 @@ from hub.errors import DeadlineExceeded, HubError, NotFound, Unavailable
 from hub.transport.requests import Requester
 
 PREFIX: Final = "$JS.API."
-WRONG_LAST_SEQUENCE: Final = 10071
+WRONG_LAST_SEQUENCE: Final = frozenset({10071, 10164})
+"""A compare-and-set lost; the latter where writes that are under way decide."""
+BATCH_DISABLED: Final = 10174
+BATCH_INCOMPLETE: Final = 10176
+BATCHES_TOO_MANY: Final = 10210
 NO_MESSAGE: Final = 10037
 STREAM_MISSING: Final = 10059
 JETSTREAM_OFF: Final = frozenset({10039, 10076})
@@ -152,6 +156,10 @@ class JetStreamApi:
             ApiRefused: NATS does not allow this change.
         """
         await self._call(f"STREAM.UPDATE.{name}", _encode({**config, "name": name}), _anything)
+
+    async def purge(self, name: str, first: int) -> None:
+        """Drop every message before the sequence `first`, which is the next one's where there is none after it."""
+        await self._call(f"STREAM.PURGE.{name}", _encode({"seq": first}), _anything)
 
     async def create_consumer(self, stream: str, name: str, config: dict[str, Any]) -> ConsumerInfo:
         """Create an ephemeral consumer.

@@ -7,10 +7,10 @@ from typing import Final
 import msgspec
 from nats.aio.client import Client
 
-from hub.errors import DeadlineExceeded, Unavailable
-from hub.store.api import PREFIX, WRONG_LAST_SEQUENCE, JetStreamApi, PubAck, refused
-from hub.store.feed import is_marker
+from hub.errors import DeadlineExceeded, HubError, Unavailable
+from hub.store.api import PREFIX, WRONG_LAST_SEQUENCE, JetStreamApi, PubAck, Refusal, refused
 from hub.store.ports import Entry, Listener, RevisionConflict
+from hub.store.reading import read_entry
 from hub.store.streams import BucketSpec, ensure
 from hub.store.watcher import DEFAULT_PACE, KeyWatch, Pace
 from hub.transport.loops import Keep, alone
@@ -60,14 +60,7 @@ class JetStreamBucket:
             reply = await self._requester.request(self._direct + key, timeout=self._timeout)
         except (Unavailable, DeadlineExceeded) as error:
             raise self._away("read", error) from None
-        headers = reply.headers or {}
-        status = headers.get("Status")
-        if status == "404":
-            return None
-        if status is not None or "Nats-Sequence" not in headers:
-            words = headers.get("Description", "an answer that is none")
-            raise Unavailable(f"bucket {self._spec.name}: cannot be read ({status}: {words})")
-        return Entry(key, None if is_marker(headers) else reply.data, int(headers["Nats-Sequence"]))
+        return read_entry(self._spec, reply)
 
     async def put(self, key: str, value: bytes, *, expected: int | None = None, ttl: int | None = None) -> int:
         """See `Bucket.put`."""
@@ -79,14 +72,14 @@ class JetStreamBucket:
                 raise ValueError(f"ttl: expected whole seconds of at least 1, got {ttl}")
             headers = headers or {}
             headers["Nats-TTL"] = str(ttl)
-        return await self._write(key, value, headers)
+        return await self._write(key, value, headers, expected)
 
     async def delete(self, key: str, *, expected: int | None = None) -> int:
         """See `Bucket.delete`. The marker goes by itself after ten minutes."""
         headers = {"KV-Operation": "PURGE", "Nats-Rollup": "sub", "Nats-TTL": str(DELETION_TTL)}
         if expected is not None:
             headers[_EXPECTED] = str(expected)
-        return await self._write(key, b"", headers)
+        return await self._write(key, b"", headers, expected)
 
     def watch(self, listener: Listener) -> KeyWatch:
         """See `Bucket.watch`; entering it raises `Unavailable` when the store cannot be read in time."""
@@ -103,7 +96,7 @@ class JetStreamBucket:
     async def _restore(self) -> None:
         await ensure(self._requester, self._spec, patience=0)
 
-    async def _write(self, key: str, value: bytes, headers: dict[str, str] | None) -> int:
+    async def _write(self, key: str, value: bytes, headers: dict[str, str] | None, expected: int | None) -> int:
         try:
             reply = await self._requester.request(self._prefix + key, value, headers=headers, timeout=self._timeout)
             ack = _ack.decode(reply.data)
@@ -113,12 +106,14 @@ class JetStreamBucket:
             raise Unavailable(f"bucket {self._spec.name}: the write was answered with {error}") from None
         if ack.error is None:
             return ack.seq
-        if ack.error.err_code == WRONG_LAST_SEQUENCE:
-            expected = (headers or {}).get(_EXPECTED)
-            raise RevisionConflict(
-                f"{key}: expected revision {expected} in the bucket {self._spec.name}, {ack.error.description}"
+        raise self._refused(key, expected, ack.error)
+
+    def _refused(self, key: str, expected: int | None, refusal: Refusal) -> HubError:
+        if refusal.err_code in WRONG_LAST_SEQUENCE:
+            return RevisionConflict(
+                f"{key}: expected revision {expected} in the bucket {self._spec.name}, {refusal.description}"
             )
-        raise refused(f"writing {key} to the bucket {self._spec.name}", ack.error)
+        return refused(f"writing {key} to the bucket {self._spec.name}", refusal)
 
     def _away(self, verb: str, error: Unavailable | DeadlineExceeded) -> Unavailable | DeadlineExceeded:
         where = f"bucket {self._spec.name}"

@@ -1,10 +1,11 @@
-"""A bucket in this process's memory: the twin of `JetStreamBucket`, for tests and for trying things out."""
+"""Buckets in this process's memory: the twins of the real ones, for tests and for trying things out."""
 
 from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -132,6 +133,54 @@ class MemoryBucket:
         for watch in self._watches:
             watch.tell(entry)
         return entry.revision
+
+
+class MemoryLedger(MemoryBucket):
+    """A `MemoryBucket` that keeps what its keys were, and takes many of them in one step.
+
+    Args:
+        name: Shown in errors.
+        history: How many entries of a key are kept.
+    """
+
+    def __init__(self, name: str = "memory", *, history: int = 64) -> None:
+        super().__init__(name)
+        self._kept: defaultdict[str, deque[Entry]] = defaultdict(lambda: deque(maxlen=history))
+
+    async def commit(self, values: Mapping[str, bytes], *, expected: int) -> int:
+        """See `Ledger.commit`."""
+        if not values:
+            raise ValueError("values: expected at least one key")
+        self._prepare()
+        if expected != self._revision:
+            raise RevisionConflict(
+                f"{', '.join(values)}: expected {expected} to be the newest revision in the bucket {self._name}, "
+                f"found {self._revision}"
+            )
+        return [self._store(key, value, None) for key, value in values.items()][-1]
+
+    async def history(self, key: str, *, before: int = 0, limit: int = 64) -> list[Entry]:
+        """See `Ledger.history`."""
+        self._prepare()
+        kept = [entry for entry in self._kept.get(key, ()) if not before or entry.revision < before]
+        return kept[::-1][:limit]
+
+    async def at(self, key: str, revision: int) -> Entry | None:
+        """See `Ledger.at`."""
+        self._prepare()
+        return next((entry for entry in self._kept.get(key, ()) if entry.revision == revision), None)
+
+    def recreate(self) -> None:
+        """See `MemoryBucket.recreate`."""
+        self._kept.clear()
+        super().recreate()
+
+    def _store(self, key: str, value: bytes | None, ttl: float | None) -> int:
+        revision = super()._store(key, value, ttl)
+        if value is None:
+            self._kept[key].clear()
+        self._kept[key].append(Entry(key, value, revision))
+        return revision
 
 
 class MemoryWatch:

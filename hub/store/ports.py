@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
@@ -86,3 +87,39 @@ class Bucket(Protocol):
 
     def watch(self, listener: Listener) -> Watch:
         """Follow every key. Entering the watch returns once the listener has been told all there is."""
+
+
+class Ledger(Bucket, Protocol):
+    """A bucket that keeps what its keys were, and takes many of them in one step."""
+
+    async def commit(self, values: Mapping[str, bytes], *, expected: int) -> int:
+        """Write all of `values` or none, and return the revision of the last; those before it have the ones before.
+
+        Args:
+            values: What to write, at least one key, in this order.
+            expected: Write only if this is the newest revision in the whole bucket, of whatever key; 0 means that
+                nothing was ever written to it.
+
+        Raises:
+            RevisionConflict: something else was written meanwhile.
+            Unsupported: the store takes one key at a time only.
+            Unavailable, DeadlineExceeded: as `put`.
+        """
+
+    async def history(self, key: str, *, before: int = 0, limit: int = 64) -> list[Entry]:
+        """The entries of a key that are still kept, the newest first.
+
+        Args:
+            key: Whose.
+            before: Only those older than this revision; 0 for all.
+            limit: How many at most, at least 1.
+
+        Raises:
+            Unavailable, DeadlineExceeded: the store cannot be read.
+        """
+
+    async def at(self, key: str, revision: int) -> Entry | None:
+        """The entry that this revision made of this key; None where it made none, or is no longer kept.
+
+        Raises as `history` does.
+        """

@@ -36,6 +36,7 @@ class BucketSpec:
             away for less learns of the expiry from the marker.
         max_bytes: Upper bound of the stored bytes; None for none.
         replicas: Servers that hold it. A bucket that already has more keeps them.
+        atomic: Whether many keys can be written in one step, all or none.
     """
 
     name: str
@@ -44,6 +45,7 @@ class BucketSpec:
     marker_ttl: float = 600.0
     max_bytes: int | None = None
     replicas: int = 1
+    atomic: bool = False
 
     def __post_init__(self) -> None:
         if self.marker_ttl < MIN_MARKER_TTL:
@@ -74,6 +76,7 @@ class BucketSpec:
             "allow_rollup_hdrs": True,
             "allow_direct": True,
             "allow_msg_ttl": True,
+            "allow_atomic": self.atomic,
             "subject_delete_marker_ttl": round(self.marker_ttl * _NANOSECONDS),
             "republish": republish,
         }
@@ -117,6 +120,9 @@ REGISTRY: Final = BucketSpec(
     subjects.REGISTRY_BUCKET, republish_prefix=subjects.REGISTRY_DELTA_PREFIX.removesuffix(".")
 )
 DESIRED: Final = BucketSpec(subjects.DESIRED_BUCKET)
+CONFIG: Final = BucketSpec(
+    subjects.CONFIG_BUCKET, history=64, republish_prefix=subjects.CONFIG_DELTA_PREFIX.removesuffix("."), atomic=True
+)
 LEADER: Final = BucketSpec(subjects.LEADER_BUCKET)
 EVENTS: Final = StreamSpec(subjects.EVENTS_STREAM, (f"{subjects.EVENTS_PREFIX}>",))
 
@@ -126,6 +132,7 @@ class Specs(NamedTuple):
 
     registry: BucketSpec
     desired: BucketSpec
+    config: BucketSpec
     leader: BucketSpec
     events: StreamSpec
 
@@ -161,6 +168,7 @@ async def _ensure_replicated(requester: Requester, replicas: int) -> Specs:
     specs = Specs(
         registry=replace(REGISTRY, replicas=replicas),
         desired=replace(DESIRED, replicas=replicas),
+        config=replace(CONFIG, replicas=replicas),
         leader=replace(LEADER, replicas=replicas),
         events=replace(EVENTS, replicas=replicas),
     )

@@ -123,6 +123,20 @@ CATALOGUE: Final = (
     Described("hub_stream_consumers", "gauge", "Consumers of a stream of the hub.", ("stream",)),
     Described("hub_watch_lag_revisions", "gauge", "How far a bucket is ahead of what the hub knows.", ("bucket",)),
     Described("hub_watch_silence_seconds", "gauge", "Time since a watched bucket's last sign of life.", ("bucket",)),
+    Described(
+        "hub_config_revision", "gauge", "The newest revision of the configuration of services that the hub knows."
+    ),
+    Described(
+        "hub_config_instances",
+        "gauge",
+        "Instances that tell what configuration they run, by verdict: applied, pending, refused, lagging.",
+        ("verdict",),
+    ),
+    Described(
+        "hub_config_files_broken",
+        "gauge",
+        "Configuration files that are refused; what they said before stays in force.",
+    ),
     Described("hub_build_info", "gauge", "Always 1; the label says which version runs.", ("version",)),
     Described("process_virtual_memory_bytes", "gauge", "Virtual memory of the hub process (Linux)."),
     Described("process_resident_memory_bytes", "gauge", "Memory that the hub process occupies (Linux)."),

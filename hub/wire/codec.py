@@ -126,7 +126,9 @@ def _expected(kind: inspect.Type, steps: list[str]) -> str | None:
             else f"a string of {kind.min_length or 0}..{kind.max_length} characters"
         )
     if isinstance(kind, inspect.VarTupleType):
-        return "a list" if kind.max_length is None else f"a list of at most {kind.max_length}"
+        if kind.max_length is None:
+            return "a list"
+        return f"a list of {f'{kind.min_length}..' if kind.min_length else 'at most '}{kind.max_length}"
     if isinstance(kind, inspect.DictType):
         return "an object"
     if isinstance(kind, inspect.BoolType):

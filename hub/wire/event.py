@@ -8,7 +8,14 @@ from typing import Any, Literal
 from msgspec import UNSET, Struct, UnsetType
 
 EventType = Literal[
-    "service.registered", "service.deregistered", "service.expired", "service.health", "service.desired"
+    "service.registered",
+    "service.deregistered",
+    "service.expired",
+    "service.health",
+    "service.desired",
+    "config.changed",
+    "config.applied",
+    "config.refused",
 ]
 
 
@@ -20,12 +27,15 @@ class CloudEvent(Struct, frozen=True, kw_only=True):
     source: str
     """Which part of which system tells it: `central-hub/registry`."""
     subject: str
-    """Whom it is about: `<service>.<instance>`."""
+    """Whom it is about: `<service>.<instance>`, or the scope of a configuration."""
     time: datetime
     data: dict[str, Any]
     """What is known of it: service, instance_id, host, port, version, zone, status, reason, revision.
 
-    `service.desired` has service, instance_id, change, desired, reason, author and revision: of what is wanted."""
+    `service.desired` has service, instance_id, change, desired, reason, author and revision: of what is wanted.
+    `config.changed` has service, kind, changed, reason, author and revision, and is about `<scope>`;
+    `config.applied` has service, revision and instances, how many there are: all who tell what they run now run that.
+    `config.refused` has service, instance_id, revision and reason."""
     specversion: Literal["1.0"] = "1.0"
     datacontenttype: Literal["application/json"] = "application/json"
     traceparent: str | UnsetType = UNSET

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from hub.wire import subjects
 from hub.wire.checks import MAX_CHECKS, Check, CheckReport, name_of
+from hub.wire.config import ConfigRefusal
 from hub.wire.discovery import Discovered
 from hub.wire.names import (
     Host,
@@ -134,6 +135,8 @@ class Heartbeat(Struct, frozen=True, kw_only=True):
     """How busy it is, 0 for idle; for the strategy `least_loaded`."""
     config_revision: Annotated[int, Meta(ge=0)] | None = None
     """The revision of its configuration that it works by."""
+    config_refused: ConfigRefusal | None = None
+    """The newer revision that it cannot work by, and why."""
     message: Reason | None = None
     """Why its status is what it is."""
     checks: Annotated[dict[str, CheckReport], Meta(max_length=MAX_CHECKS)] = {}

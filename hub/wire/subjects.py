@@ -17,6 +17,18 @@ ADMIN_MAINTENANCE: Final = "hub.admin.maintenance"
 ADMIN_WEIGHT: Final = "hub.admin.weight"
 ADMIN_METADATA: Final = "hub.admin.metadata"
 ADMIN_GET: Final = "hub.admin.get"
+CONFIG_GET: Final = "hub.config.get"
+CONFIG_PUT: Final = "hub.config.put"
+CONFIG_PATCH: Final = "hub.config.patch"
+CONFIG_VALIDATE: Final = "hub.config.validate"
+CONFIG_HISTORY: Final = "hub.config.history"
+CONFIG_DIFF: Final = "hub.config.diff"
+CONFIG_ROLLBACK: Final = "hub.config.rollback"
+CONFIG_DELETE: Final = "hub.config.delete"
+CONFIG_RELOAD: Final = "hub.config.reload"
+CONFIG_STATUS: Final = "hub.config.status"
+CONFIG_SCHEMA_GET: Final = "hub.config.schema.get"
+CONFIG_SCHEMA_PUT: Final = "hub.config.schema.put"
 METRICS: Final = "hub.metrics"
 HEALTH: Final = "hub.health"
 OBSERVED: Final = "hub.observed"
@@ -30,6 +42,8 @@ REPLICAS: Final = "hub.replica.*"
 CHECK_PREFIX: Final = "hub.check."
 CHECKS: Final = "hub.check.*.*"
 REGISTRY_DELTA_PREFIX: Final = "hub.delta.registry."
+CONFIG_DELTA_PREFIX: Final = "hub.delta.config."
+CONFIG_REMIND_PREFIX: Final = "hub.config.remind."
 EVENTS_PREFIX: Final = "hub.events."
 MICRO_PREFIX: Final = "$SRV."
 MICRO_ANSWERS: Final = "_INBOX.central-hub.micro"
@@ -37,6 +51,7 @@ MICRO_ANSWERS: Final = "_INBOX.central-hub.micro"
 
 REGISTRY_BUCKET: Final = "hub-registry"
 DESIRED_BUCKET: Final = "hub-desired"
+CONFIG_BUCKET: Final = "hub-config"
 LEADER_BUCKET: Final = "hub-leader"
 EVENTS_STREAM: Final = "HUB_EVENTS"
 
@@ -77,6 +92,16 @@ def health(component: str) -> str:
 def registry_delta(service: str) -> str:
     """Where every stored change of one service's instances is republished (a wildcard over its instances)."""
     return f"{REGISTRY_DELTA_PREFIX}{service}.*"
+
+
+def config_delta(scope: str) -> str:
+    """Where every stored change of the configuration of a service, or of `_all`, is republished."""
+    return CONFIG_DELTA_PREFIX + scope
+
+
+def config_remind(key: str) -> str:
+    """Where the hub tells the instance of that key that it does not run the newest configuration."""
+    return CONFIG_REMIND_PREFIX + key
 
 
 def event(event_type: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from hub.wire import subjects
 from hub.wire.channels import CHANNELS, HUB, MESSAGES, PARAMETERS, Channel, Role, message_name
+from hub.wire.config import EVERYBODY
 from hub.wire.event import EventType
 from hub.wire.fault import ErrorReply
 
@@ -74,6 +75,9 @@ def test_its_messages_have_schemas(channel: Channel) -> None:
         ("registry-delta", subjects.registry_delta("engine").replace("*", "a1")),
         ("replica", subjects.replica("hub-1a2b3c4d")),
         ("check", subjects.check("engine.a1")),
+        ("config-delta", subjects.config_delta("engine")),
+        ("config-delta", subjects.config_delta(EVERYBODY)),
+        ("config-remind", subjects.config_remind("engine.a1")),
         *(("events", subjects.event(kind)) for kind in get_args(EventType)),
     ],
 )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from hub.core import graph_answers, observations
 from hub.errors import BY_CODE, DeadlineExceeded, NoInstance
 from hub.store import streams
-from hub.wire import fault, subjects
+from hub.wire import config, fault, subjects
 from hub.wire.channels import CHANNELS, MESSAGES
 from hub.wire.graph import SERVICE_HEADER
 from tests.contract.golden import ROOT
@@ -56,6 +57,7 @@ def test_the_tree_has_every_subject() -> None:
         fault.TEXT_HEADER,
         subjects.REGISTRY_BUCKET,
         subjects.DESIRED_BUCKET,
+        subjects.CONFIG_BUCKET,
         subjects.LEADER_BUCKET,
         subjects.EVENTS_STREAM,
         f"queue group `{subjects.QUEUE_GROUP}`",
@@ -78,6 +80,18 @@ def test_the_bounds_of_the_graph_are_told() -> None:
         f"At most {observations.PER_SOURCE} edges of one source are remembered, and {observations.MAX_EDGES:,} in all",
         f"a page of at most {graph_answers.MAX_SERVICES:,} services",
         f"names in the header `{SERVICE_HEADER}`",
+    ):
+        assert said in text, said
+
+
+def test_what_configuration_has_room_for_is_told() -> None:
+    text = " ".join(SUBJECTS.read_text(encoding="utf-8").split())
+    for said in (
+        f"`patch` take up to {config.MAX_CHANGES} changes",
+        f"lists the newest {config.HISTORY} revisions of a scope",
+        f"a key a scope, with the newest {config.HISTORY} changes of each",
+        *(f"| `{layer}` |" for layer in get_args(config.Layer)),
+        *(f"| `{verdict}` |" for verdict in get_args(config.Verdict)),
     ):
         assert said in text, said
 

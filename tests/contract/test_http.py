@@ -14,6 +14,7 @@ import schemathesis
 
 from hub.errors import BY_CODE, DeadlineExceeded, NoInstance
 from hub.sidecar import openapi, page
+from hub.sidecar.change import OneChange
 from hub.sidecar.feed import EVENTS
 from hub.sidecar.problems import MEDIA_TYPE, MethodNotAllowed, Problem, RequestTimeout, UnsupportedMediaType, document
 from hub.sidecar.row import Row
@@ -108,6 +109,28 @@ def test_the_filters_of_discovery_have_the_bounds_of_the_message() -> None:
 
 
 @each_row
+def test_what_the_path_says_is_not_asked_for_in_the_body(row: Row) -> None:
+    if row.body is None:
+        return
+    schema = operation(row)["requestBody"]["content"]["application/json"]["schema"]
+    known = DOCUMENT["components"]["schemas"][row.body.__name__]
+    told = known if "$ref" in schema else schema
+    assert set(told["properties"]) == set(row.body.__struct_fields__) - set(row.places)
+    assert set(told.get("required", [])) == set(known.get("required", [])) - set(row.places)
+
+
+def test_the_scope_in_a_path_is_what_the_message_takes() -> None:
+    patterns = {
+        row.path: [each["schema"]["pattern"] for each in operation(row)["parameters"] if each["name"] == "service"]
+        for row in TABLE
+        if "service" in row.places
+    }
+    for path, [pattern] in patterns.items():
+        shared = re.match(pattern, "_all") is not None
+        assert shared == (not path.endswith(("/schema", "/status"))), path
+
+
+@each_row
 def test_every_error_that_is_told_is_a_problem_document(row: Row) -> None:
     for status in openapi.refused(row):
         response = DOCUMENT["components"]["responses"][str(status)]
@@ -174,10 +197,14 @@ def test_the_command_for_a_route_sends_what_the_contract_takes(row: Row) -> None
     program, *arguments = shlex.split(page.curl(row))
     assert program == "curl"
     assert "{" not in arguments[-1]
-    assert ("-X" in arguments) == (row.method in ("PUT", "DELETE"))
+    assert ("-X" in arguments) == (row.method in ("PUT", "PATCH", "DELETE"))
     assert ("--json" in arguments) == (row.body is not None)
     if row.body is not None:
-        Decoder(row.body)(arguments[arguments.index("--json") + 1].encode())
+        assert row.channel is not None
+        assert row.channel.payload is not None
+        body = arguments[arguments.index("--json") + 1].encode()
+        places = {} if row.path.startswith("/discovery/") else dict.fromkeys(row.places, "trading-engine")
+        Decoder(row.channel.payload)(row.translate(body, places))
 
 
 # --- what is said by hand
@@ -189,7 +216,7 @@ def test_routes_are_translations_of_subjects_that_there_are() -> None:
             continue
         assert row.channel in channels.CHANNELS
         assert f"`{row.channel.address.replace('{', '<').replace('}', '>')}`" in row.answers
-        assert row.body in (None, row.channel.payload)
+        assert row.body in (None, OneChange, row.channel.payload)
         assert row.reply is None or row.reply is row.channel.reply or row.path == "/discovery/health"
 
 

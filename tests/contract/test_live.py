@@ -42,11 +42,15 @@ async def test_the_life_of_an_instance_is_told_as_the_contract_says(hub: HubProc
         await _ask(client, "graph", {})
         await _ask(client, "deregister", _golden("deregister.reason"))
         await client.publish("hub.heartbeat.stranger.s1", b"")
+        await _configure(client)
         await until(lambda: all(heard.values()), f"every subject of the hub is heard, not {list(heard)}")
         await until(lambda: len(heard["registry-delta"]) >= 3 and len(heard["events"]) >= 3, "the deregistration")
     for name, messages in heard.items():
         for message in messages:
             _check(_BY_NAME[name], message)
+    told = {json.loads(message.data)["type"] for message in heard["events"]}
+    assert told >= {"service.registered", "service.deregistered", "config.changed", "config.refused"}
+    assert {message.subject for message in heard["config-remind"]} == {"hub.config.remind.trading-engine.te-1"}
     removals = [message for message in heard["registry-delta"] if not message.data]
     assert [removal.subject for removal in removals] == ["hub.delta.registry.api-gateway.a1"]
     assert [message.subject for message in heard["reregister"]] == ["hub.reregister.stranger.s1"]
@@ -69,6 +73,31 @@ async def test_a_refusal_has_the_headers_and_the_body_of_the_contract(hub: HubPr
             _validate_headers("error", reply)
 
 
+async def _configure(client: Client) -> None:
+    """Change what an instance is to run with, that refuses the first and says nothing of the second."""
+    engine = {"name": "trading-engine", "instance_id": "te-1", "host": "10.0.0.7", "port": 8001}
+    await _ask(client, "register", {**engine, "liveness": "permanent"})
+    await _ask(client, "put-config", {**_golden("put-config.minimal"), "author": "ada"})
+    first = json.loads((await _request(client, "get-config", _golden("get-config.service"))).data)["revision"]
+    refusing = {"config_refused": {"revision": first, "reason": "risk: no limit of positions"}}
+    await client.publish("hub.heartbeat.trading-engine.te-1", json.dumps(refusing).encode())
+    for name, golden in (
+        ("put-config", "put-config.minimal"),
+        ("patch-config", "patch-config.everybody"),
+        ("get-config", "get-config.service"),
+        ("get-config", "get-config.everybody"),
+        ("put-config-schema", "put-config-schema.none"),
+        ("get-config-schema", "get-config-schema"),
+        ("validate-config", "validate-config"),
+        ("config-history", "config-history-query.minimal"),
+        ("config-diff", "config-diff-query.minimal"),
+        ("config-status", "config-status-query.minimal"),
+        ("delete-config", "delete-config.minimal"),
+    ):
+        await _ask(client, name, _golden(golden))
+    await _ask(client, "rollback-config", {"service": "trading-engine", "target": first})
+
+
 async def _ask(client: Client, name: str, payload: Any) -> None:
     """Make the request of a channel, and check its reply."""
     reply = await _request(client, name, payload)
@@ -83,6 +112,8 @@ async def _request(client: Client, name: str, payload: Any) -> Msg:
 
 
 def _check(channel: Channel, message: Msg) -> None:
+    if channel.name == "config-delta":
+        _validate_headers("config-record", message)
     if channel.name == "registry-delta":
         _validate_headers("record" if message.data else "record-removed", message)
     if message.data:

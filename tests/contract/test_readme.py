@@ -9,12 +9,13 @@ from pathlib import Path
 import click
 import pytest
 
+from hub.cli.config.group import VERBS as CONFIG_VERBS
 from hub.cli.group import VERBS, LazyGroup, hub
-from hub.core import awareness, removal, silence
+from hub.core import awareness, removal, rollouts, silence
 from hub.settings.model import Settings
 from hub.sidecar.table import TABLE
 from hub.telemetry.catalogue import CATALOGUE
-from hub.wire import codec, registration
+from hub.wire import codec, config, registration
 from hub.wire.channels import CHANNELS
 from hub.wire.subjects import RESERVED_NAMES
 from tests.documents import DEPLOY, README, ROOT, blocks, inline, links, prose, rows
@@ -66,6 +67,9 @@ def test_every_hub_command_that_is_named_exists_with_its_options(document: Path)
         if RESERVED_NAMES.issuperset([verb, *arguments]):
             continue  # the list of reserved names begins with `hub` too
         command = hub.get_command(click.Context(hub), verb)
+        if isinstance(command, LazyGroup) and arguments:
+            verb, (below, *arguments) = f"{verb} {arguments[0]}", arguments
+            command = command.get_command(click.Context(command), below)
         assert command is not None, f"hub {verb}"
         known = {option for parameter in command.params for option in parameter.opts}
         assert {argument for argument in arguments if argument.startswith("--")} <= known, f"hub {verb}"
@@ -74,6 +78,8 @@ def test_every_hub_command_that_is_named_exists_with_its_options(document: Path)
 def test_every_verb_of_the_hub_command_is_listed_with_what_it_does() -> None:
     listed = rows(README, "| command | what |")
     assert listed == [(f"`hub {name}`", verb.summary) for name, verb in VERBS.items()]
+    listed = rows(README, "| configuring | what |")
+    assert listed == [(f"`hub config {name}`", verb.summary) for name, verb in CONFIG_VERBS.items()]
 
 
 def test_every_route_is_listed_with_whom_it_is_for_and_what_it_answers() -> None:
@@ -120,6 +126,10 @@ def test_the_figures_in_the_readme_are_those_of_the_code() -> None:
         ),
         f"half of a fleet of more than {silence.SMALL_FLEET} falls silent",
         f"at most {codec.MAX_MESSAGE_BYTES // 1024} KiB, metadata at most {registration.MAX_METADATA_DEPTH} levels",
+        f"A configuration has at most {codec.MAX_MESSAGE_BYTES // 1024} KiB",
+        f"the newest {config.HISTORY} of each service",
+        f"One change may name up to {config.MAX_CHANGES} services",
+        f"is `pending` for {rollouts.PATIENCE:g} s",
         f"A hub lets {settings.limits.in_flight} requests wait at once",
         f"`nats://{settings.nats.host}:{settings.nats.port}`, HTTP on `http://{settings.http.host}:{settings.http.port}`",
     ):

@@ -98,8 +98,16 @@ def told(seen: Patient, status: str, words: str) -> bool:
 
 TASKS = (
     *("sweep-time", "sweep-writes", "hearing", "health-changes", "health-rounds", "leader-lease", "event-log"),
-    *("requests-sweeper", "watch-hub-registry", "watch-hub-desired", "watch-hub-leader", "check-nats"),
-    *("probe-requests-sweeper", "observed", "adoption-rounds", "adoption-intake"),
+    *(
+        "requests-sweeper",
+        "watch-hub-registry",
+        "watch-hub-desired",
+        "watch-hub-config",
+        "watch-hub-leader",
+        "check-nats",
+    ),
+    *("probe-requests-sweeper", "observed", "config-reminders", "config-files"),
+    *("adoption-rounds", "adoption-intake"),
     *("replicas", "declared-checks", "ttl-checks", "probes", "findings-rounds"),
 )
 

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import nats
 import nats.errors
@@ -48,6 +48,16 @@ def program(folder: Path, text: str, name: str = "nats-server") -> Path:
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
     return path
+
+
+async def storage_report(server: EmbeddedServer) -> dict[str, Any]:
+    """How the server itself says that it stores."""
+    client = await nats.connect(server.url, nkeys_seed_str=server.system_seed)
+    try:
+        reply = await client.request("$SYS.REQ.SERVER.PING.JSZ", b"{}", timeout=5)
+        return dict(json.loads(reply.data)["data"]["config"])
+    finally:
+        await client.close()
 
 
 class Held(NamedTuple):
@@ -97,6 +107,21 @@ async def test_a_client_without_credentials_has_jetstream_and_no_system_account(
         assert client.max_payload == 1024 * 1024
         with pytest.raises(nats.errors.NoRespondersError):
             await client.request("$SYS.REQ.SERVER.PING", b"", timeout=5)
+
+
+@pytest.mark.parametrize(("sync", "always", "interval"), [("always", True, 120), ("interval", False, 2)])
+async def test_the_server_says_that_it_syncs_as_it_was_told_to(
+    tmp_path: Path, sync: str, always: bool, interval: int
+) -> None:
+    async with EmbeddedServer(settings(tmp_path, nats__sync=sync)) as server:
+        report = await storage_report(server)
+    assert report.get("sync_always", False) is always
+    assert report["sync_interval"] == interval * 1_000_000_000
+
+
+async def test_every_acknowledged_write_is_synced_unless_told_otherwise(tmp_path: Path) -> None:
+    async with EmbeddedServer(settings(tmp_path)) as server:
+        assert (await storage_report(server))["sync_always"] is True
 
 
 async def test_the_system_seed_opens_the_system_account_and_is_written_nowhere(tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ def test_what_the_readme_says_works_from_the_first_line_to_the_last(tmp_path: Pa
     with HubProcess(tmp_path / "hub") as hub:
         reader = Reader(hub, tmp_path, nats)
         printed = {block.text: "".join(reader.run(block)) for block in blocks(README)}
-    [by_nats] = [out for text, out in printed.items() if "nats request" in text]
+    [by_nats] = [out for text, out in printed.items() if "nats request hub.register" in text]
     assert by_nats.count('"heartbeat_subject":"hub.heartbeat.trading-engine.') == 1
     assert '"url":"http://127.0.0.1:8001"' in by_nats
     assert 'Received on "hub.health.' in by_nats
@@ -148,6 +148,11 @@ def test_what_the_readme_says_works_from_the_first_line_to_the_last(tmp_path: Pa
     [by_hub] = [out for text, out in printed.items() if "hub register" in text]
     assert "registered trading-engine/" in by_hub
     assert by_hub.count("http://127.0.0.1:8002") == 1
+    [configured] = [out for text, out in printed.items() if "hub config" in text]
+    assert "/risk/max_leverage" in configured
+    assert "calm markets" in configured
+    [configured_by_nats] = [out for text, out in printed.items() if "hub.config.get" in text]
+    assert '"halted":true' in configured_by_nats
     [by_sdk] = [out for text, out in printed.items() if "CentralHubClient" in text]
     assert by_sdk in ("http://127.0.0.1:8001\n", "http://127.0.0.1:8002\n")
 

@@ -11,7 +11,7 @@ from nats.js.api import KeyValueConfig
 
 from hub.errors import DeadlineExceeded, StartupError, Unavailable
 from hub.store.jetstream import JetStreamBucket
-from hub.store.streams import DESIRED, EVENTS, LEADER, REGISTRY, BucketSpec, StreamSpec, ensure
+from hub.store.streams import CONFIG, DESIRED, EVENTS, LEADER, REGISTRY, BucketSpec, StreamSpec, ensure
 from tests.servers import NatsServer
 from tests.store.stores import BRISK, Recorder, open_store
 from tests.waiting import until
@@ -21,7 +21,7 @@ async def test_every_stream_of_the_hub_is_made_and_making_it_again_changes_nothi
     nats_server: NatsServer, spec: BucketSpec
 ) -> None:
     async with open_store(nats_server.url, spec) as store:
-        everything = (REGISTRY, DESIRED, LEADER, EVENTS)
+        everything = (REGISTRY, DESIRED, CONFIG, LEADER, EVENTS)
         await asyncio.gather(*(ensure(store.requester, one) for one in everything for _ in range(3)))
         before = [await store.api(f"STREAM.INFO.{one.stream}") for one in everything]
         for one in everything:

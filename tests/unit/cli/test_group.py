@@ -7,10 +7,13 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from hub.cli.config.group import VERBS as CONFIG_VERBS
+from hub.cli.config.group import config
 from hub.cli.group import VERBS, hub
 from hub.version import __version__
 
 CLIENT_VERBS = ("services", "discover", "register", "deregister", "watch", "version")
+CLIENT_MODULES = (*CLIENT_VERBS, *(verb.place.split(":")[0].removeprefix("hub.cli.") for verb in CONFIG_VERBS.values()))
 HEAVY = ("starlette", "uvicorn", "structlog", "prometheus_client", "uvloop", "rich", "hub.app", "hub.store")
 
 
@@ -37,6 +40,25 @@ def test_every_option_is_explained(verb: str) -> None:
     for parameter in command(verb).params:
         if isinstance(parameter, click.Option):
             assert parameter.help, f"hub {verb} {parameter.opts[0]} has no help text"
+
+
+@pytest.mark.parametrize("verb", CONFIG_VERBS)
+def test_every_verb_of_a_group_explains_itself_and_its_options(verb: str) -> None:
+    result = CliRunner().invoke(hub, ["config", verb, "--help"])
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith(f"Usage: hub config {verb}")
+    found = config.get_command(click.Context(config), verb)
+    assert found is not None
+    assert found.help
+    for parameter in found.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"hub config {verb} {parameter.opts[0]} has no help text"
+
+
+def test_a_verb_of_a_group_that_does_not_exist_is_wrong_usage_and_the_one_that_was_meant_is_named() -> None:
+    result = CliRunner().invoke(hub, ["config", "roleback"])
+    assert result.exit_code == 2
+    assert "No such command 'roleback'. Did you mean 'rollback'?" in result.output
 
 
 @pytest.mark.parametrize("verb", CLIENT_VERBS)
@@ -80,7 +102,7 @@ def test_the_help_imports_no_verb() -> None:
 def test_the_verbs_of_a_client_wait_for_none_of_the_servers_imports() -> None:
     result = python(
         "import importlib, sys\n"
-        f"[importlib.import_module('hub.cli.' + verb) for verb in {CLIENT_VERBS}]\n"
+        f"[importlib.import_module('hub.cli.' + verb) for verb in {CLIENT_MODULES}]\n"
         f"print([name for name in {HEAVY} if name in sys.modules])"
     )
     assert result.stdout == "[]\n", result.stderr

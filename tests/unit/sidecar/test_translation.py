@@ -11,10 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.errors import InvalidRequest
-from hub.sidecar.translation import payload, with_probe
+from hub.sidecar.change import OneChange, one_change
+from hub.sidecar.translation import payload, placed, with_probe
 from hub.wire.codec import Decoder, encode
+from hub.wire.config import ConfigChange, PatchConfig, PutConfig
 from hub.wire.discovery import Discover
 from hub.wire.registration import Deregister
+
+PLACES = {"service": "trading-engine"}
 
 
 def discover(*query: tuple[str, str]) -> Any:
@@ -85,7 +89,7 @@ def test_what_the_path_says_wins() -> None:
 def test_who_gives_a_place_to_look_at_and_says_no_more_is_probed(given_message: Any, liveness: str | None) -> None:
     message = {"name": "a", "host": "h", "port": 1, **given_message}
     for text in (json.dumps(message), " \n" + json.dumps(message, indent=1)):
-        told = json.loads(with_probe(text.encode()))
+        told = json.loads(with_probe(text.encode(), {}))
         assert told.pop("liveness", "none said") == liveness
         message.pop("liveness", None)
         assert told == message
@@ -93,4 +97,42 @@ def test_who_gives_a_place_to_look_at_and_says_no_more_is_probed(given_message: 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"5", b"{", b'{"health_endpoint":', b"\xff", b"[" * 60_000, b"{}x"])
 def test_a_body_that_is_no_message_is_left_for_the_hub_to_refuse(body: bytes) -> None:
-    assert with_probe(body) is body
+    assert with_probe(body, {}) is body
+    if body:
+        assert placed(body, PLACES) is one_change(body, PLACES) is body
+
+
+def test_what_the_path_says_is_in_the_message_whatever_the_body_says_of_it() -> None:
+    told = json.loads(placed(b'{"service":"ledger","target":12}', PLACES))
+    assert told == {"service": "trading-engine", "target": 12}
+    assert json.loads(placed(b"", PLACES)) == PLACES
+
+
+@pytest.mark.parametrize("body", [b"", b" {}", b'{"service":"ledger"}', b"{"])
+def test_a_body_is_left_as_it_is_where_the_path_says_nothing(body: bytes) -> None:
+    assert placed(body, {}) is body
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"values": {"a": None}}, {"changes": [{"values": {"a": None}, **PLACES}]}),
+        ({"values": 5, "revision": "x"}, {"changes": [{"values": 5, "revision": "x", **PLACES}]}),
+        (
+            {"values": {}, "revision": 12, "author": "ada", "reason": "why", "dry_run": True},
+            {"changes": [{"values": {}, "revision": 12, **PLACES}], "author": "ada", "reason": "why", "dry_run": True},
+        ),
+        ({"service": "ledger", "values": {}}, {"changes": [{"values": {}, **PLACES}]}),
+        ({"changes": [{"service": "ledger", "values": {}}]}, {"changes": [PLACES]}),
+        ({}, {"changes": [PLACES]}),
+    ],
+)
+def test_the_change_of_one_scope_is_the_only_one_of_its_message(body: Any, message: Any) -> None:
+    told = json.loads(one_change(json.dumps(body).encode(), PLACES))
+    assert {name: told[name] for name in told if name in PutConfig.__struct_fields__} == message
+
+
+def test_the_body_of_one_change_has_all_that_the_messages_know() -> None:
+    fields = set(ConfigChange.__struct_fields__) | (set(PutConfig.__struct_fields__) - {"changes"})
+    assert set(OneChange.__struct_fields__) == fields
+    assert set(PatchConfig.__struct_fields__) == set(PutConfig.__struct_fields__)

@@ -1,0 +1,128 @@
+"""How layers of configuration are laid together, patched and told apart. Configurations are JSON objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from hub.wire.config import ConfigDifference, ConfigRecord, Layer, Pointer
+
+MAX_DEPTH: Final = 32
+"""Levels of objects and lists that a configuration may have."""
+
+
+def layers(own: ConfigRecord | None, shared: ConfigRecord | None) -> Iterator[tuple[Layer, Mapping[str, Any]]]:
+    """The layers of a service, each laid over those before it.
+
+    Args:
+        own: The record of the service; None where it has none.
+        shared: The record of `_all`; None where it has none.
+    """
+    if own is not None:
+        yield "schema", own.defaults
+    if shared is not None:
+        yield "all-file", shared.file
+        yield "all", shared.values
+    if own is not None:
+        yield "file", own.file
+        yield "service", own.values
+
+
+def laid_together(own: ConfigRecord | None, shared: ConfigRecord | None) -> dict[str, Any]:
+    """What a service runs with."""
+    together: dict[str, Any] = {}
+    for _, layer in layers(own, shared):
+        together = laid_over(together, layer)
+    return together
+
+
+def origins(own: ConfigRecord | None, shared: ConfigRecord | None) -> dict[Pointer, Layer]:
+    """Where each value comes from that is no object, or an empty one."""
+    found: dict[Pointer, Layer] = {}
+    together: dict[str, Any] = {}
+    for name, layer in layers(own, shared):
+        together = laid_over(together, layer)
+        found.update((path, name) for path, _ in leaves(layer))
+    return {path: found[path] for path, _ in leaves(together)}
+
+
+def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Objects are laid over objects, name by name; anything else takes the place of what is below, null included."""
+    together = dict(below)
+    for name, value in above.items():
+        beneath = together.get(name)
+        over_object = isinstance(beneath, dict) and isinstance(value, dict)
+        together[name] = laid_over(beneath or {}, value) if over_object else value
+    return together
+
+
+def patched(values: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """What a JSON merge patch (RFC 7396) makes of the values: null removes."""
+    result = dict(values)
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        elif isinstance(value, dict):
+            beneath = result.get(name)
+            result[name] = patched(beneath if isinstance(beneath, dict) else {}, value)
+        else:
+            result[name] = value
+    return result
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[ConfigDifference, ...]:
+    """In what two configurations differ, by place. Lists are compared as a whole."""
+    return tuple(_differences("", before, after))
+
+
+def leaves(values: Mapping[str, Any], path: Pointer = "") -> Iterator[tuple[Pointer, Any]]:
+    """Every value that is no object, or an empty one, with its place."""
+    for name, value in values.items():
+        place = step(path, name)
+        if isinstance(value, dict) and value:
+            yield from leaves(value, place)
+        else:
+            yield place, value
+
+
+def step(path: Pointer, name: str) -> Pointer:
+    """The place of a name within the object at `path` (RFC 6901)."""
+    return f"{path}/{name.replace('~', '~0').replace('/', '~1')}"
+
+
+def too_deep(value: object) -> bool:
+    """Whether it nests deeper than a configuration may. Without recursion: this is asked of what strangers send."""
+    level, depth = [value], 0
+    while level:
+        if depth > MAX_DEPTH:
+            return True
+        inner: list[object] = []
+        for container in level:
+            if isinstance(container, dict):
+                inner.extend(container.values())
+            elif isinstance(container, list):
+                inner.extend(container)
+        level, depth = [item for item in inner if isinstance(item, dict | list)], depth + 1
+    return False
+
+
+def _differences(path: Pointer, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[ConfigDifference]:
+    for name in sorted(before.keys() | after.keys()):
+        place = step(path, name)
+        if name not in after:
+            yield ConfigDifference(path=place, change="removed", before=before[name])
+        elif name not in before:
+            yield ConfigDifference(path=place, change="added", after=after[name])
+        elif isinstance(before[name], dict) and isinstance(after[name], dict):
+            yield from _differences(place, before[name], after[name])
+        elif not _same(before[name], after[name]):
+            yield ConfigDifference(path=place, change="changed", before=before[name], after=after[name])
+
+
+def _same(one: object, other: object) -> bool:
+    """Whether JSON tells them apart: Python takes `true` for 1, within lists and objects, too."""
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[name], other[name]) for name in one)
+    return isinstance(one, bool) == isinstance(other, bool) and one == other

@@ -1,0 +1,339 @@
+"""`hub.config.*`: what services are to run with. Reads come from memory, and from the history in the store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from random import uniform
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from hub.core.configs import Configs, Draft, Known, Plan, Signature
+from hub.core.happenings import configured
+from hub.core.layers import differences, laid_over, patched
+from hub.core.registry import Registry
+from hub.errors import NotFound, PayloadTooLarge, Unavailable
+from hub.handlers.changes import ANY, Changes
+from hub.handlers.clock import Clock
+from hub.handlers.endpoint import Respond
+from hub.store.events import EventLog
+from hub.store.ports import Entry, Ledger, RevisionConflict
+from hub.wire import config, subjects
+from hub.wire.codec import Decoder, encode
+
+_ATTEMPTS: Final = 12
+_BACK_OFF: Final = 0.01
+"""Seconds, times the attempt, within which those who lost against each other try again."""
+_CATCH_UP: Final = 6.0
+"""Seconds in which what others have stored must be known here: longer than a watch that has missed something needs."""
+_MOMENT: Final = 0.25
+"""Seconds in which a watch that has missed nothing knows what others have stored."""
+_SCOPES_SHOWN: Final = 200
+_DIFFERENCES_SHOWN: Final = 200
+
+
+class Wish(Protocol):
+    """Who wants a change, and why; and whether it is only to be shown."""
+
+    @property
+    def author(self) -> str:
+        """As they call themselves."""
+
+    @property
+    def reason(self) -> str:
+        """In their words."""
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether nothing is to be stored."""
+
+
+class Configuration:
+    """Answers what is stored, and stores what is valid.
+
+    A change is decided upon all that is known, and stored only if that is all there is: of two writers one wins, and
+    the other is decided anew, or told.
+
+    Args:
+        configs: What is known.
+        ledger: Where it is stored.
+        registry: Whom it concerns.
+        events: Where to tell of changes.
+        changes: Told of every revision that becomes known here.
+        clock: Where to read the time.
+        learned: Told the scope of every change stored here.
+        max_bytes: The largest list in a reply.
+
+    Attributes:
+        subjects: What it answers, and how.
+    """
+
+    def __init__(
+        self,
+        configs: Configs,
+        ledger: Ledger,
+        registry: Registry,
+        events: EventLog,
+        changes: Changes,
+        clock: Clock,
+        learned: Callable[[str], None],
+        *,
+        max_bytes: int,
+    ) -> None:
+        self._configs = configs
+        self._ledger = ledger
+        self._registry = registry
+        self._events = events
+        self._changes = changes
+        self._clock = clock
+        self._learned = learned
+        self._max_bytes = max_bytes
+        self._decode_get = Decoder(config.GetConfig)
+        self._decode_put = Decoder(config.PutConfig)
+        self._decode_patch = Decoder(config.PatchConfig)
+        self._decode_validate = Decoder(config.ValidateConfig)
+        self._decode_history = Decoder(config.ConfigHistoryQuery)
+        self._decode_diff = Decoder(config.ConfigDiffQuery)
+        self._decode_rollback = Decoder(config.RollbackConfig)
+        self._decode_delete = Decoder(config.DeleteConfig)
+        self._decode_schema_get = Decoder(config.GetConfigSchema)
+        self._decode_schema_put = Decoder(config.PutConfigSchema)
+        self._decode_record = msgspec.json.Decoder(config.ConfigRecord).decode
+        self.subjects: dict[str, Respond] = {
+            subjects.CONFIG_GET: self.get,
+            subjects.CONFIG_PUT: self.put,
+            subjects.CONFIG_PATCH: self.patch,
+            subjects.CONFIG_VALIDATE: self.validate,
+            subjects.CONFIG_HISTORY: self.history,
+            subjects.CONFIG_DIFF: self.diff,
+            subjects.CONFIG_ROLLBACK: self.rollback,
+            subjects.CONFIG_DELETE: self.delete,
+            subjects.CONFIG_SCHEMA_GET: self.schema,
+            subjects.CONFIG_SCHEMA_PUT: self.put_schema,
+        }
+
+    # --- reading
+
+    def get(self, payload: bytes) -> bytes:
+        """The encoded `Config`, as far as this hub has heard."""
+        return self._fitting(self._configs.answer(self._decode_get(payload).service))
+
+    def validate(self, payload: bytes) -> bytes:
+        """The encoded `ConfigVerdict`."""
+        request = self._decode_validate(payload)
+        found = tuple(self._configs.violations(request.service, request.values))
+        return self._fitting(encode(config.ConfigVerdict(valid=not found, violations=found)))
+
+    def schema(self, payload: bytes) -> bytes:
+        """The encoded `ConfigSchema`."""
+        service = self._decode_schema_get(payload).service
+        known = self._configs.own(service)
+        return encode(
+            config.ConfigSchema(
+                service=service,
+                own_revision=known.revision if known else 0,
+                schema=known.record.schema if known else None,
+            )
+        )
+
+    def history(self, payload: bytes) -> Coroutine[Any, Any, bytes]:
+        """The encoded `ConfigHistory`, from the store."""
+        return self._history(self._decode_history(payload))
+
+    def diff(self, payload: bytes) -> Coroutine[Any, Any, bytes]:
+        """The encoded `ConfigDiff`, from the store."""
+        return self._diff(self._decode_diff(payload))
+
+    # --- changing
+
+    def put(self, payload: bytes) -> Coroutine[Any, Any, bytes]:
+        """The encoded `ConfigChanged`, once all of it is stored."""
+        request = self._decode_put(payload)
+        drafts = [Draft(change.service, values=change.values, revision=change.revision) for change in request.changes]
+        return self._change("put", request, lambda: drafts)
+
+    def patch(self, payload: bytes) -> Coroutine[Any, Any, bytes]:
+        """The encoded `ConfigChanged`, once all of it is stored."""
+        request = self._decode_patch(payload)
+
+        def drafts() -> Sequence[Draft]:
+            return [
+                Draft(each.service, values=patched(self._put_for(each.service), each.values), revision=each.revision)
+                for each in request.changes
+            ]
+
+        return self._change("patch", request, drafts)
+
+    def delete(self, payload: bytes) -> Coroutine[Any, Any, bytes]:
+        """The encoded `ConfigChanged`, once it is stored that nothing is put."""
+        request = self._decode_delete(payload)
+        if self._configs.own(request.service) is None:
+            raise NotFound(f"service: nothing was ever put for {request.service!r}", field="service")
+        return self._change("delete", request, lambda: [Draft(request.service, values={}, revision=request.revision)])
+
+    def rollback(self, payload: bytes) -> Coroutine[Any, Any, bytes]:
+        """The encoded `ConfigChanged`, once what was put is put again."""
+        return self._rollback(self._decode_rollback(payload))
+
+    def put_schema(self, payload: bytes) -> Coroutine[Any, Any, bytes]:
+        """The encoded `ConfigChanged`, once the schema is stored."""
+        request = self._decode_schema_put(payload)
+        draft = Draft(request.service, schema=request.schema, revision=request.revision)
+        return self._change("schema", request, lambda: [draft], force=request.force)
+
+    async def take_files(self, drafts: Sequence[Draft], wish: Wish) -> None:
+        """Store what files say. Raises as `Configs.plan` does, and what the store raises."""
+        await self._change("file", wish, lambda: drafts)
+
+    # --- inside: changing
+
+    async def _rollback(self, request: config.RollbackConfig) -> bytes:
+        earlier = await self._at(request.service, request.target)
+        draft = Draft(request.service, values=earlier.values, revision=request.revision)
+        return await self._change("rollback", request, lambda: [draft])
+
+    async def _change(
+        self, kind: config.ChangeKind, wish: Wish, drafts: Callable[[], Sequence[Draft]], *, force: bool = False
+    ) -> bytes:
+        for attempt in range(_ATTEMPTS):
+            await self._hear_of(drafts())
+            signature = Signature(kind, wish.author, wish.reason, self._clock.wall())
+            plan = self._configs.plan(drafts(), signature, force=force)
+            if wish.dry_run or not plan.records:
+                return self._changed(plan, 0)
+            try:
+                revision = await self._ledger.commit(plan.records, expected=plan.base)
+            except RevisionConflict:
+                await self._catch_up(plan.base + 1)
+                await asyncio.sleep(uniform(0, _BACK_OFF * attempt))
+            else:
+                self._learn(plan, revision)
+                return self._changed(plan, revision)
+        raise Unavailable("configuration: others keep changing it; try again")
+
+    async def _hear_of(self, drafts: Sequence[Draft]) -> None:
+        """Return once the revisions that a change is made upon are known here; or one of them is none of its scope."""
+        for draft in drafts:
+            if draft.revision is None or draft.revision <= self._configs.revision:
+                continue
+            with suppress(Unavailable):
+                await self._catch_up(draft.revision, within=_MOMENT)
+                continue
+            if await self._ledger.at(draft.scope, draft.revision) is None:
+                return  # which is a conflict, and need not be waited for
+            await self._catch_up(draft.revision)
+
+    async def _catch_up(self, revision: int, within: float = _CATCH_UP) -> None:
+        """Return once all that was stored until this revision is known here, in so many seconds.
+
+        Raises:
+            Unavailable: it does not come.
+        """
+        if self._configs.revision >= revision:
+            return
+        try:
+            async with asyncio.timeout(within):
+                while self._configs.revision < revision and not self._changes.closed:
+                    await self._changes.reached(ANY, revision)
+        except TimeoutError:
+            raise Unavailable(
+                f"configuration: this hub knows it up to revision {self._configs.revision}, and not {revision} yet; "
+                "try again"
+            ) from None
+
+    def _learn(self, plan: Plan, revision: int) -> None:
+        first = revision - len(plan.records) + 1
+        for number, (scope, record) in enumerate(plan.decoded.items(), start=first):
+            self._configs.learn(scope, record, number)
+            self._events.append(configured(record, number))
+            self._learned(scope)
+
+    def _changed(self, plan: Plan, revision: int) -> bytes:
+        scopes = [self._effect(effect.scope, effect.differences) for effect in plan.effects[:_SCOPES_SHOWN]]
+        omitted = len(plan.effects) - len(scopes)
+        while True:
+            encoded = encode(config.ConfigChanged(revision=revision, scopes=tuple(scopes), omitted=omitted))
+            if len(encoded) <= self._max_bytes or not scopes:
+                return encoded
+            kept = len(scopes) // 2
+            scopes, omitted = scopes[:kept], omitted + len(scopes) - kept
+
+    def _effect(self, scope: str, found: tuple[config.ConfigDifference, ...]) -> config.ChangedScope:
+        known = self._configs.own(scope)
+        service = self._registry.catalog.services.get(scope)
+        return config.ChangedScope(
+            service=scope,
+            revision=known.revision if known else 0,
+            differences=found[:_DIFFERENCES_SHOWN],
+            instances=len(service.entries) if service else 0,
+        )
+
+    # --- inside: reading
+
+    def _put_for(self, scope: str) -> dict[str, Any]:
+        known = self._configs.own(scope)
+        return known.record.values if known else {}
+
+    async def _history(self, query: config.ConfigHistoryQuery) -> bytes:
+        limit = query.limit or config.HISTORY
+        entries = await self._ledger.history(query.service, before=query.before, limit=limit)
+        revisions = tuple(_revision(entry, self._record(entry)) for entry in entries if entry.value is not None)
+        following = entries[-1].revision if entries and len(entries) == query.limit else None
+        return self._fitting(encode(config.ConfigHistory(service=query.service, revisions=revisions, next=following)))
+
+    async def _diff(self, query: config.ConfigDiffQuery) -> bytes:
+        target = query.target or self._newest(query.service).revision
+        after = await self._at(query.service, target)
+        base = query.base
+        if not base:
+            earlier = await self._ledger.history(query.service, before=target, limit=1)
+            base = earlier[0].revision if earlier else 0
+        before = _said(await self._at(query.service, base)) if base else {}
+        found = differences(before, _said(after))
+        return self._fitting(
+            encode(config.ConfigDiff(service=query.service, base=base, target=target, differences=found))
+        )
+
+    def _newest(self, scope: str) -> Known:
+        known = self._configs.own(scope)
+        if known is None:
+            raise NotFound(f"service: nothing was ever put for {scope!r}", field="service")
+        return known
+
+    async def _at(self, scope: str, revision: int) -> config.ConfigRecord:
+        entry = await self._ledger.at(scope, revision)
+        if entry is None or entry.value is None:
+            raise NotFound(
+                f"{scope}: expected one of the {config.HISTORY} revisions that are kept, {revision} is none of them; "
+                "hub.config.history lists them",
+                field="target",
+            )
+        return self._record(entry)
+
+    def _record(self, entry: Entry) -> config.ConfigRecord:
+        assert entry.value is not None
+        return self._decode_record(entry.value)
+
+    def _fitting(self, encoded: bytes) -> bytes:
+        if len(encoded) > self._max_bytes:
+            raise PayloadTooLarge(
+                f"reply: expected at most {self._max_bytes} bytes, as NATS takes them here, got {len(encoded)}"
+            )
+        return encoded
+
+
+def _revision(entry: Entry, record: config.ConfigRecord) -> config.ConfigRevision:
+    return config.ConfigRevision(
+        revision=entry.revision,
+        kind=record.kind,
+        at=record.at,
+        author=record.author,
+        reason=record.reason,
+        changed=record.changed,
+    )
+
+
+def _said(record: config.ConfigRecord) -> dict[str, Any]:
+    return laid_over(record.file, record.values)

@@ -1,0 +1,106 @@
+"""A folder of TOML files, one for each scope of the configuration, read again whenever one of them changes."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import tomllib
+from collections.abc import AsyncIterator
+from math import isfinite
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import watchfiles
+
+from hub.wire.config import EVERYBODY
+from hub.wire.names import is_service_name
+
+LARGEST: Final = 64 * 1024
+"""Bytes of a file: more would not fit into a record."""
+_GATHER: Final = 200
+"""Milliseconds in which changes are taken together: an editor writes, renames and removes."""
+_QUIET: Final = 50
+"""Milliseconds without another change after which they are over."""
+_LOOK_EVERY: Final = 1000
+_PLACE: Final = re.compile(r" ?\(at (?:line (\d+), column \d+|end of document)\)$")
+
+
+class Reading(NamedTuple):
+    """What the files of a folder say."""
+
+    values: dict[str, dict[str, Any]]
+    """By scope."""
+    broken: dict[str, str]
+    """By scope, or by name where the file has none: which file, where in it, and what is wrong with it."""
+
+
+def read(folder: Path) -> Reading | None:
+    """Read every `<scope>.toml` of a folder; None where the folder is not there. Blocks."""
+    try:
+        paths = sorted(path for path in folder.iterdir() if path.suffix == ".toml" and not path.name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    reading = Reading({}, {})
+    for path in paths:
+        try:
+            reading.values[path.stem] = _read(path)
+        except FileNotFoundError:
+            continue  # it has just been taken away
+        except (OSError, ValueError) as error:
+            reading.broken[path.stem] = _explained(path, error)
+    return reading
+
+
+async def changes(folder: Path) -> AsyncIterator[bool]:
+    """Whether something in the folder has changed, again and again, at least every second.
+
+    Raises:
+        FileNotFoundError: the folder is not there, or not there any more.
+    """
+    async for found in watchfiles.awatch(
+        folder,
+        recursive=False,
+        debounce=_GATHER,
+        step=_QUIET,
+        rust_timeout=_LOOK_EVERY,
+        yield_on_timeout=True,
+    ):
+        if not await asyncio.to_thread(folder.is_dir):
+            raise FileNotFoundError(f"{folder} is gone")
+        yield bool(found)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if path.stem != EVERYBODY and not is_service_name(path.stem):
+        raise ValueError(f"expected a file called after a service, or {EVERYBODY}.toml")
+    with path.open("rb") as file:
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise ValueError(f"expected at most {LARGEST} bytes")
+    try:
+        values = tomllib.loads(data.decode())
+    except UnicodeDecodeError as error:
+        raise ValueError(f"expected UTF-8, got another byte at {error.start}") from None
+    except RecursionError:
+        raise ValueError("it nests too deep") from None
+    _check_finite(values)
+    return dict(msgspec.to_builtins(values))  # dates and times become text, as JSON has none
+
+
+def _check_finite(value: object) -> None:
+    if isinstance(value, float) and not isfinite(value):
+        raise ValueError(f"expected finite numbers, got {value}")
+    if isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            _check_finite(each)
+
+
+def _explained(path: Path, error: OSError | ValueError) -> str:
+    """`config/hot-reload/engine.toml:3: expected '=' after a key`."""
+    if isinstance(error, OSError):
+        return f"{path}: cannot be read ({error.strerror})"
+    text = str(error)
+    place = _PLACE.search(text)
+    line = f":{place[1]}" if place and place[1] else ""
+    return f"{path}{line}: {_PLACE.sub('', text)}"

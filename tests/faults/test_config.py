@@ -1,0 +1,146 @@
+"""Configuration while hubs are killed, NATS restarts, and several write at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import nats.errors
+import pytest
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from tests.calls import call, connected, register
+from tests.hubs import HubProcess
+from tests.servers import NatsServer
+from tests.waiting import until
+
+pytestmark = pytest.mark.xdist_group("config-faults")
+
+_PATIENT = {"max_reconnect_attempts": -1, "reconnect_time_wait": 0.1}
+
+
+async def insist(client: Client, subject: str, message: Any) -> Any:
+    """The reply, however often it has to be asked for while hubs come and go."""
+    while True:
+        try:
+            reply = await call(client, subject, message, timeout=1.0)
+        except (nats.errors.Error, TimeoutError):
+            await asyncio.sleep(0.05)
+            continue
+        if not reply.get("error", {}).get("retryable"):
+            return reply
+        await asyncio.sleep(0.05)
+
+
+async def values(client: Client, service: str) -> Any:
+    return (await insist(client, "hub.config.get", {"service": service}))["values"]
+
+
+async def test_a_hub_killed_amid_changes_has_stored_each_of_them_whole_or_not_at_all(tmp_path: Path) -> None:
+    services = [f"s{number}" for number in range(5)]
+    chance = random.Random(7)
+    with NatsServer(tmp_path / "nats") as server, HubProcess(tmp_path / "hub", nats_url=server.url) as hub:
+        async with connected(server.url, **_PATIENT) as client:
+            for round_ in range(6):
+                stop = asyncio.Event()
+
+                async def write(start: int, stop: asyncio.Event = stop) -> None:
+                    for number in range(start, start + 100_000):
+                        if stop.is_set():
+                            return
+                        changes = [{"service": service, "values": {"n": number}} for service in services]
+                        with contextlib.suppress(nats.errors.Error, TimeoutError):
+                            await call(client, "hub.config.put", {"changes": changes}, timeout=0.5)
+
+                writing = asyncio.create_task(write(1 + round_ * 100_000))
+                await asyncio.sleep(chance.uniform(0.05, 0.3))
+                hub.kill()
+                stop.set()
+                await writing
+                hub.start()
+                stored = [await values(client, service) for service in services]
+                assert stored[0]["n"] > round_ * 100_000
+                assert stored == [stored[0]] * len(services)
+
+
+async def test_writers_at_two_hubs_lose_nothing(tmp_path: Path) -> None:
+    with (
+        NatsServer(tmp_path / "nats") as server,
+        HubProcess(tmp_path / "a", nats_url=server.url),
+        HubProcess(tmp_path / "b", nats_url=server.url),
+    ):
+        async with connected(server.url) as client:
+
+            async def count(writer: int) -> None:
+                for number in range(25):
+                    change = {"service": "shared", "values": {f"w{writer}": number}}
+                    done = await insist(client, "hub.config.patch", {"changes": [change]})
+                    assert done["revision"] > 0, done
+
+            await asyncio.gather(*map(count, range(4)))
+            wanted = {f"w{writer}": 24 for writer in range(4)}
+            history = await call(client, "hub.config.history", {"service": "shared"})
+            revisions = [each["revision"] for each in history["revisions"]]
+            assert len(revisions) == 64
+            assert revisions == sorted(revisions, reverse=True)
+            last = {"service": "shared", "values": wanted, "revision": revisions[0]}
+            unchanged = await call(client, "hub.config.put", {"changes": [last], "dry_run": True})
+            assert unchanged["scopes"][0]["differences"] == []
+
+
+async def test_a_compare_and_set_over_what_the_other_hub_has_just_stored_succeeds(tmp_path: Path) -> None:
+    with (
+        NatsServer(tmp_path / "nats") as server,
+        HubProcess(tmp_path / "a", nats_url=server.url),
+        HubProcess(tmp_path / "b", nats_url=server.url),
+    ):
+        async with connected(server.url) as client:
+            revision = 0
+            for number in range(60):  # each is answered by whichever hub NATS picks
+                change = {"service": "handed-on", "values": {"n": number}, "revision": revision}
+                done = await call(client, "hub.config.put", {"changes": [change]})
+                assert "error" not in done, done
+                revision = done["revision"]
+
+
+async def test_nats_restarted_amid_a_roll_out_loses_no_revision(tmp_path: Path) -> None:
+    with NatsServer(tmp_path / "nats") as server, HubProcess(tmp_path / "hub", nats_url=server.url):
+        async with connected(server.url, **_PATIENT) as client:
+            await register(client, "rolled", "r1")
+            pushed: list[int] = []
+
+            async def hear(message: Msg) -> None:
+                pushed.append(json.loads(message.data)["values"]["n"])
+
+            await client.subscribe("hub.delta.config.rolled", cb=hear)
+            await client.flush()
+            first = await insist(client, "hub.config.put", {"changes": [{"service": "rolled", "values": {"n": 1}}]})
+            await until(lambda: pushed == [1])
+            server.kill()
+            server.start()
+            done = await insist(client, "hub.config.put", {"changes": [{"service": "rolled", "values": {"n": 2}}]})
+            assert done["revision"] > first["revision"]
+            await until(lambda: pushed[-1] == 2, within=20)
+            await client.publish("hub.heartbeat.rolled.r1", json.dumps({"config_revision": done["revision"]}).encode())
+            await client.flush()
+            status = await insist(client, "hub.config.status", {"service": "rolled"})
+            assert (status["wanted"], status["counts"]) == (done["revision"], {"applied": 1})
+
+
+async def test_a_bucket_made_anew_begins_again_and_takes_changes(tmp_path: Path) -> None:
+    with NatsServer(tmp_path / "nats") as server, HubProcess(tmp_path / "hub", nats_url=server.url):
+        async with connected(server.url) as client:
+            for number in range(3):
+                await call(client, "hub.config.put", {"changes": [{"service": "lost", "values": {"n": number}}]})
+            await client.jetstream().delete_stream("KV_hub-config")
+            async with asyncio.timeout(30):
+                while await values(client, "lost") != {}:  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+            done = await insist(client, "hub.config.put", {"changes": [{"service": "lost", "values": {"n": 9}}]})
+            assert done["revision"] == 1
+            assert await values(client, "lost") == {"n": 9}
