@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hub.client.client import CentralHubClient
+from hub.client.config import ClientConfig
 from hub.client.instances import Instances
 from hub.client.watch import Change
 from hub.errors import (
@@ -10,6 +11,7 @@ from hub.errors import (
     DeadlineExceeded,
     HubError,
     InternalError,
+    InvalidConfig,
     InvalidRequest,
     NoInstance,
     NotFound,
@@ -24,12 +26,14 @@ from hub.wire.registration import Registered
 __all__ = [
     "CentralHubClient",
     "Change",
+    "ClientConfig",
     "Conflict",
     "DeadlineExceeded",
     "HubError",
     "Instance",
     "Instances",
     "InternalError",
+    "InvalidConfig",
     "InvalidRequest",
     "NoInstance",
     "NotFound",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
 
 import msgspec
 
-from hub.client.address import urls_given
+from hub.client.address import local_address, urls_given
+from hub.client.config import ClientConfig
+from hub.client.configcopy import ConfigCopy
 from hub.client.instances import Instances
 from hub.client.registration import Registration
 from hub.client.session import Session, completed, finish
@@ -39,6 +42,12 @@ class CentralHubClient:
 
     Without a `port` nothing is registered: the client only looks for others.
 
+    `client.config` is what the service is to run with; the last good one is kept in the `config_cache`, where one is
+    given. Once it is there, the context can be entered while hub and NATS are away: after `start_timeout` the client
+    goes on connecting and registering in the background, and the service runs with what was kept. `connect` and
+    `register` by themselves raise as ever. So does entering where the network is away and no `host` is given: nobody
+    could tell under which address to register.
+
     Args:
         name: The service's name, a DNS label.
         service_type: What kind of service it is; registered as `metadata["type"]`.
@@ -64,6 +73,10 @@ class CentralHubClient:
         protect_threshold: Share of well instances at which discovery answers with all of the service, 0 to 1.
         start_timeout: Seconds to find NATS and a hub in.
         timeout: Seconds that a call may take in all, when it cannot be answered from the cache.
+        config_cache: The folder in which the last good configuration is kept; None keeps none.
+
+    Attributes:
+        config: The configuration of this service; see `ClientConfig`.
 
     Raises:
         InvalidRequest: an argument is not what a registration may say; `field` names it.
@@ -93,6 +106,7 @@ class CentralHubClient:
         protect_threshold: float | None = None,
         start_timeout: float = 10.0,
         timeout: float = 5.0,
+        config_cache: str | os.PathLike[str] | None = None,
     ) -> None:
         kind = {"type": service_type} if service_type is not None else {}
         self._offer = _check(
@@ -124,6 +138,8 @@ class CentralHubClient:
         self._start_timeout = start_timeout
         self._timeout = timeout
         self._zone = zone
+        copy = ConfigCopy(config_cache, name) if config_cache is not None else None
+        self.config = ClientConfig(name, copy, timeout)
         self._opening = asyncio.Lock()
         self._session: Session | None = None
         self._ending: asyncio.Task[None] | None = None
@@ -132,7 +148,10 @@ class CentralHubClient:
     # --- life
 
     async def __aenter__(self) -> Self:
-        await (self.register() if self._registers else self.connect())
+        if await self._may_start_alone():
+            await self._start_whoever_is_there()
+        else:
+            await (self.register() if self._registers else self.connect())
         return self
 
     async def __aexit__(
@@ -146,13 +165,16 @@ class CentralHubClient:
         Raises:
             Unavailable: no NATS server took the connection within `start_timeout`.
         """
+        await self._connect()
+
+    async def _connect(self, *, or_later: bool = False) -> None:
         async with self._opening:
             if self._session is not None:
                 return
             if self._registers:
                 self._offer = await completed(self._offer, self._host, self._urls)
-            session = Session(self._urls, self._offer.name, self._offer if self._registers else None)
-            await session.open(within=self._start_timeout)
+            session = Session(self._urls, self._offer.name, self._offer if self._registers else None, self.config)
+            await session.open(within=self._start_timeout, or_later=or_later)
             session.warm(self._offer.depends_on, self._timeout)
             self._session, self._rings = session, session.cache.rings
 
@@ -182,8 +204,8 @@ class CentralHubClient:
 
     async def deregister(self, reason: str | None = None) -> None:
         """Stop beating and take the instance out of discovery. The client stays connected, and can register again."""
-        if self._session is not None and self._session.registration is not None:
-            await self._session.registration.withdraw(reason)
+        if self._session is not None:
+            await self._session.deregister(reason)
 
     async def aclose(self) -> None:
         """Deregister, as far as a hub answers within a second, and close. Safe to call twice, and when cancelled."""
@@ -350,6 +372,24 @@ class CentralHubClient:
             yield change
 
     # --- inside
+
+    async def _may_start_alone(self) -> bool:
+        """Whether the service has all that it needs to run while hub and NATS are away."""
+        if not await self.config.has_copy():
+            return False
+        return not self._registers or self._host is not None or await local_address(self._urls) is not None
+
+    async def _start_whoever_is_there(self) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._start_timeout
+        await self._connect(or_later=True)
+        if not self._registers:
+            return
+        try:
+            await self._open.register_or_later(within=max(0.1, deadline - loop.time()))
+        except BaseException:
+            await self.aclose()
+            raise
 
     async def _ask_by_load(self, query: Discover, exclude: Collection[str]) -> Instance | None:
         wanted = msgspec.structs.replace(query, limit=1 + len(exclude))

@@ -20,6 +20,7 @@ from hub.client.tasks import Tasks
 from hub.client.tracing import request_headers
 from hub.errors import HubError, Unavailable
 from hub.transport.connection import Notices, close, connect, describe
+from hub.transport.direct import subscribe_direct
 from hub.transport.requests import Requester
 from hub.wire import fault
 from hub.wire.codec import encode
@@ -36,9 +37,10 @@ _REOPEN_TIMEOUT = 5.0
 class Hearing:
     """A subject that is heard, on whichever connection there is."""
 
-    def __init__(self, subject: str, on_message: Callable[[Msg], Awaitable[None]]) -> None:
+    def __init__(self, subject: str, on_message: Callable[[Msg], Awaitable[None]], *, direct: bool = False) -> None:
         self.subject = subject
         self.on_message = on_message
+        self.direct = direct
         self.subscription: Subscription | None = None
 
     @property
@@ -96,6 +98,11 @@ class Link:
         for hearing in list(self._hearings):
             await self._hear(hearing)
 
+    def open_later(self) -> None:
+        """Connect in the background, however long that takes; `on_missed` is called when it is done."""
+        self._opening_again = True
+        self._tasks.spawn(self._open_again(), "open-later")
+
     async def aclose(self) -> None:
         """Send what is pending, as far as that takes no more than a second, and close."""
         self._closing = True
@@ -140,13 +147,20 @@ class Link:
         """A subject for replies to this connection alone."""
         return self._open_client.new_inbox()
 
-    async def subscribe(self, subject: str, on_message: Callable[[Msg], Awaitable[None]]) -> Hearing:
+    async def subscribe(
+        self, subject: str, on_message: Callable[[Msg], Awaitable[None]], *, direct: bool = False
+    ) -> Hearing:
         """Hear a subject, over every loss of the connection.
+
+        Args:
+            subject: What to hear.
+            on_message: Given each message.
+            direct: Whether it is called as messages are read, without a queue between; then it must not wait.
 
         Raises:
             Unavailable: the connection was closed.
         """
-        hearing = Hearing(subject, on_message)
+        hearing = Hearing(subject, on_message, direct=direct)
         await self._hear(hearing)
         self._hearings[hearing] = None
         return hearing
@@ -177,7 +191,10 @@ class Link:
 
     async def _hear(self, hearing: Hearing) -> None:
         try:
-            hearing.subscription = await self._open_client.subscribe(hearing.subject, cb=hearing.on_message)
+            if hearing.direct:
+                hearing.subscription = await subscribe_direct(self._open_client, hearing.subject, hearing.on_message)
+            else:
+                hearing.subscription = await self._open_client.subscribe(hearing.subject, cb=hearing.on_message)
         except nats.errors.Error as error:
             raise Unavailable(f"{hearing.subject}: not subscribed ({describe(error)})") from None
 

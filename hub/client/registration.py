@@ -20,6 +20,7 @@ from hub.errors import HubError, InvalidRequest, NotFound, Unavailable
 from hub.wire import subjects
 from hub.wire.checks import CheckReport, TtlCheck, name_of
 from hub.wire.codec import encode
+from hub.wire.config import ConfigRefusal
 from hub.wire.names import MAX_REASON, ReportedStatus
 from hub.wire.registration import Deregister, Deregistered, Heartbeat, Register, Registered
 
@@ -31,6 +32,13 @@ _SAID = 2
 _SPREAD = 0.2
 """Seconds over which those that are asked to register again do so, lest a forgetful hub be met by all at once."""
 _NOTHING_TO_ADD = Heartbeat()
+
+ConfigSaid = Callable[[], tuple[int | None, ConfigRefusal | None]]
+"""The revision of its configuration that the service runs with, and the newer one that it has refused."""
+
+
+def _not_configured() -> tuple[None, None]:
+    return None, None
 
 
 def _sendable(message: str) -> str:
@@ -46,9 +54,17 @@ class Registration:
         offer: What to register; its `instance_id` must be given.
         tasks: Owns the background task.
         used: The services discovered of late, which the hub is told.
+        configured: What the service runs with, which the hub is told.
     """
 
-    def __init__(self, link: Link, offer: Register, tasks: Tasks, used: Callable[[], tuple[str, ...]] = tuple) -> None:
+    def __init__(
+        self,
+        link: Link,
+        offer: Register,
+        tasks: Tasks,
+        used: Callable[[], tuple[str, ...]] = tuple,
+        configured: ConfigSaid = _not_configured,
+    ) -> None:
         self.registered: Registered | None = None
         """What the hub last said; None while not registered, as far as is known."""
         self._link = link
@@ -60,6 +76,7 @@ class Registration:
         self._ttl_checks = {name_of(check) for check in offer.checks if isinstance(check, TtlCheck)}
         self._said: dict[str, tuple[CheckReport, int]] = {}
         self._used = used
+        self._configured = configured
         self._uses = Uses()
         self._asked = False
         self._wake = asyncio.Event()
@@ -145,6 +162,10 @@ class Registration:
     def beat_soon(self) -> None:
         """Beat now rather than in its turn: whoever listens may have missed us."""
         self._uses.repeat()
+        self.beat_at_once()
+
+    def beat_at_once(self) -> None:
+        """Beat now rather than in its turn: there is something to say."""
         self._wake.set()
 
     def _accept(self, answer: Registered) -> None:
@@ -191,6 +212,9 @@ class Registration:
             self._said = {name: (report, left - 1) for name, (report, left) in self._said.items() if left > 1}
         if uses := self._uses.to_say(self._used(), asyncio.get_running_loop().time()):
             beat = msgspec.structs.replace(beat, uses=uses)
+        running, refused = self._configured()
+        if running is not None or refused is not None:
+            beat = msgspec.structs.replace(beat, config_revision=running, config_refused=refused)
         return b"" if beat == _NOTHING_TO_ADD else encode(beat)
 
     async def _on_asked(self, message: Msg) -> None:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Sequence
 
 import msgspec
 
 from hub.client.address import local_address
 from hub.client.cache import Cache
+from hub.client.config import Attachment, ClientConfig
 from hub.client.link import Link
 from hub.client.registration import Registration
-from hub.client.tasks import Tasks
+from hub.client.retry import ATTEMPT_TIMEOUT, backoff
+from hub.client.tasks import Tasks, end
 from hub.core.identity import derived_instance_id
 from hub.errors import DeadlineExceeded, HubError, Unavailable
 from hub.transport.connection import without_password
 from hub.wire import subjects
 from hub.wire.registration import Register, Registered
+
+log = logging.getLogger("hub.client")
 
 
 class Session:
@@ -27,24 +32,39 @@ class Session:
         urls: The NATS servers.
         name: The service's name.
         offer: What to register, complete; None registers nothing.
+        config: The service's configuration, to be kept up to date meanwhile.
     """
 
-    def __init__(self, urls: Sequence[str], name: str, offer: Register | None) -> None:
+    def __init__(self, urls: Sequence[str], name: str, offer: Register | None, config: ClientConfig) -> None:
         self._urls = urls
         self._tasks = Tasks()
-        own = name if offer is None else subjects.instance_key(name, offer.instance_id or "")
-        self.link = Link(urls, own, self._tasks, self._on_missed)
+        self._key = None if offer is None else subjects.instance_key(name, offer.instance_id or "")
+        self._config = config
+        self._registering: asyncio.Task[None] | None = None
+        self._back = asyncio.Event()
+        self.link = Link(urls, self._key or name, self._tasks, self._on_missed)
         self.cache = Cache(self.link, self._tasks)
-        self.registration = None if offer is None else Registration(self.link, offer, self._tasks, self.cache.used)
+        self.registration = (
+            None
+            if offer is None
+            else Registration(self.link, offer, self._tasks, self.cache.used, configured=config.said)
+        )
 
-    async def open(self, *, within: float) -> None:
-        """Connect.
+    async def open(self, *, within: float, or_later: bool = False) -> None:
+        """Connect; with `or_later`, in the background where it takes longer, however long that is.
 
         Raises:
             Unavailable: no NATS server took the connection within so many seconds.
         """
-        await self.link.open(within=within)
+        try:
+            await self.link.open(within=within)
+        except Unavailable as error:
+            if not or_later:
+                raise
+            log.warning("started without NATS, connecting in the background (%s)", error.message)
+            self.link.open_later()
         self.cache.start()
+        self._config.attach(Attachment(self.link, self._tasks, self._key, self._beat_at_once))
 
     async def register(self, *, within: float) -> Registered:
         """Register, and stay registered.
@@ -54,6 +74,7 @@ class Session:
         """
         if self.registration is None:
             raise Unavailable("this session registers nothing")
+        await self._stop_registering()
         try:
             return await self.registration.start(within=within)
         except (Unavailable, DeadlineExceeded) as error:
@@ -61,6 +82,27 @@ class Session:
             absent = Unavailable(f"no hub answered at {where} within {within:.0f} s ({error.message})")
             absent.request_id = error.request_id
             raise absent from None
+
+    async def register_or_later(self, *, within: float) -> None:
+        """Register; in the background where it takes longer, however long that is.
+
+        Raises:
+            HubError: the hub refused.
+        """
+        try:
+            if not self.link.connected:
+                raise Unavailable("NATS is away")
+            await self.register(within=within)
+        except (Unavailable, DeadlineExceeded) as error:
+            log.warning("started unregistered, registering in the background (%s)", error.message)
+            if self.registration is not None:
+                self._registering = self._tasks.spawn(self._register_later(self.registration), "register-later")
+
+    async def deregister(self, reason: str | None) -> None:
+        """Beat no more, and deregister as far as a hub answers within a second."""
+        await self._stop_registering()
+        if self.registration is not None:
+            await self.registration.withdraw(reason)
 
     def warm(self, services: Sequence[str], timeout: float) -> None:
         """Look services up in the background, so that they are at hand when they are asked for."""
@@ -70,9 +112,9 @@ class Session:
     async def aclose(self) -> None:
         """Deregister, as far as a hub answers within a second, and close. Always ends within a few seconds."""
         try:
+            await self._config.detach()
             await self.cache.aclose()
-            if self.registration is not None:
-                await self.registration.withdraw("closed")
+            await self.deregister("closed")
             await self._tasks.aclose()
         finally:
             await self.link.aclose()
@@ -81,8 +123,38 @@ class Session:
         with contextlib.suppress(HubError):  # whoever asks for it will be told
             await self.cache.warm(name, timeout)
 
+    async def _register_later(self, registration: Registration) -> None:
+        failures = 0
+        while True:
+            self._back.clear()
+            try:
+                await registration.start(within=ATTEMPT_TIMEOUT)
+            except HubError as error:
+                if not error.retryable:
+                    log.error("%s: not registered (%s: %s)", self._key, error.code, error.message)
+                    return
+                failures += 1
+            else:
+                log.info("%s: registered", self._key)
+                registration.beat_at_once()
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(backoff(failures)):
+                    await self._back.wait()
+
+    async def _stop_registering(self) -> None:
+        if self._registering is not None:
+            await end(self._registering)
+            self._registering = None
+
+    def _beat_at_once(self) -> None:
+        if self.registration is not None:
+            self.registration.beat_at_once()
+
     def _on_missed(self) -> None:
+        self._back.set()
         self.cache.resync()
+        self._config.missed()
         if self.registration is not None:
             self.registration.beat_soon()
 

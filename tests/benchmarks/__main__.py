@@ -29,6 +29,7 @@ from tests.benchmarks import (
     probes,
     probing,
     registration,
+    rollout,
     startup,
 )
 from tests.benchmarks.report import Row, as_json, as_markdown, as_table
@@ -45,6 +46,7 @@ TOPICS: dict[str, Callable[[Path, Pace, Say], Awaitable[list[Row]]]] = {
     "probes": probes.measure,
     "http": http.measure,
     "probing": probing.measure,
+    "rollout": rollout.measure,
 }
 
 

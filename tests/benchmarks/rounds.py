@@ -26,6 +26,7 @@ class Pace:
     connections: int = 1000
     watchers: int = 200
     checks: int = 5000
+    rollouts: int = 40
     populations: tuple[int, ...] = (1000, 5000, 10_000, 20_000)
     judged: bool = True
 
@@ -41,6 +42,7 @@ QUICK = Pace(
     connections=50,
     watchers=5,
     checks=40,
+    rollouts=3,
     populations=(100, 200, 400, 800),
     judged=False,
 )

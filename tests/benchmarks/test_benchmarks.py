@@ -26,6 +26,7 @@ ROWS = {
     "probes": 1,
     "http": 4,
     "probing": 6,
+    "rollout": 2,
 }
 
 

@@ -1,0 +1,399 @@
+"""What a service is to run with: loaded once, then followed, each change applied or refused, and the hub told which."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, NamedTuple, TypeVar, overload
+
+from hub.client.configcopy import ConfigCopy
+from hub.client.configfeed import TOGETHER, ConfigFeed
+from hub.client.configtype import converted
+from hub.client.layered import Layered
+from hub.client.link import Link
+from hub.client.tasks import Tasks, end
+from hub.core.layers import differences
+from hub.errors import InvalidConfig, Unavailable
+from hub.wire.config import ConfigRefusal, Layer, Pointer
+from hub.wire.names import MAX_REASON
+
+log = logging.getLogger("hub.client")
+
+T = TypeVar("T")
+Handler = TypeVar("Handler", bound=Callable[[Any], object])
+
+
+class Attachment(NamedTuple):
+    """What an open client lends to its configuration.
+
+    Attributes:
+        link: The connection.
+        tasks: Owns the background tasks.
+        key: The instance that is registered; None for none.
+        beat: Has a beat sent at once.
+    """
+
+    link: Link
+    tasks: Tasks
+    key: str | None
+    beat: Callable[[], None]
+
+
+class _Applied(NamedTuple):
+    """What the service runs with."""
+
+    layered: Layered
+    values: dict[str, Any]
+    kind: type[Any]
+    value: Any
+
+
+class ClientConfig:
+    """The configuration of a client's own service.
+
+    Nothing is read, followed or said to the hub until it is loaded. From then on every change is applied as soon as
+    NATS has pushed it, in the order of revisions, and the hub is told at once by a beat.
+
+        limits = await client.config.load(Limits)
+
+        @client.config.on_change
+        async def adopt(limits: Limits) -> None: ...  # raising refuses the change
+
+    Without a hub it is read from NATS; without NATS, and with a copy on disk, from there. What a service runs with is
+    only ever replaced by what it can run with, and not taken away by a bucket that was lost, since no change through
+    the hub removes a record: where nothing is stored any more it runs on, at revision 0, and starts from its copy.
+
+    Args:
+        service: The service's name.
+        copy: Where the last good configuration is kept; None keeps none.
+        timeout: Seconds that a load may take.
+    """
+
+    def __init__(self, service: str, copy: ConfigCopy | None, timeout: float) -> None:
+        self._service = service
+        self._copy = copy
+        self._timeout = timeout
+        self._attachment: Attachment | None = None
+        self._feed: ConfigFeed | None = None
+        self._applying: asyncio.Task[None] | None = None
+        self._news = asyncio.Event()
+        self._loading = asyncio.Lock()
+        self._handlers: list[Callable[[Any], object]] = []
+        self._wakes: set[asyncio.Event] = set()
+        self._applied: _Applied | None = None
+        self._answered: Layered | None = None
+        self._revision: int | None = None
+        self._refused: ConfigRefusal | None = None
+        self._from_disk = False
+        self._origins: dict[Pointer, Layer] = {}
+
+    # --- for the service
+
+    @property
+    def current(self) -> Any:
+        """What the service runs with, of the type that it was loaded as; None until it is loaded."""
+        return self._applied.value if self._applied is not None else None
+
+    @property
+    def revision(self) -> int:
+        """The revision that the service runs with; 0 where nothing is stored, or nothing was loaded."""
+        return self._revision or 0
+
+    @property
+    def refused(self) -> ConfigRefusal | None:
+        """The newer revision that the service could not run with, and why; None where there is none."""
+        return self._refused
+
+    @property
+    def from_disk(self) -> bool:
+        """Whether the service runs with the copy on disk, which may be out of date."""
+        return self._from_disk
+
+    @property
+    def stale(self) -> bool:
+        """Whether changes may be missing: NATS is away, or something may have been missed and is not read yet."""
+        return self._from_disk or self._feed is None or self._feed.stale
+
+    @overload
+    async def load(self) -> dict[str, Any]: ...
+
+    @overload
+    async def load(self, kind: type[T]) -> T: ...
+
+    async def load(self, kind: type[Any] = dict[str, Any]) -> Any:
+        """What the service is to run with; from then on it is followed. Loading again returns the current one.
+
+        What cannot be read within the client's `timeout` comes from the copy on disk, and at once where NATS is known
+        to be away. So does what the service cannot run with, which counts as refused.
+
+        Args:
+            kind: What to make of it, and of its changes: a Struct of msgspec, a dataclass, a TypedDict, or what else
+                msgspec takes.
+
+        Raises:
+            InvalidConfig: it is not what the type wants; `field` names the place.
+            Unavailable: it could not be read, and there is no copy; or the client is not open.
+        """
+        if self._applied is None:
+            async with self._loading:
+                if self._applied is None:
+                    await self._load_first(kind)
+                    return self.current
+        return self._current_as(kind)
+
+    async def watch(self) -> AsyncIterator[Any]:
+        """The current configuration, and then each that is applied, for as long as the client is open.
+
+        Who reads slowly is given the newest, not every one. Loads the configuration where that was not done yet.
+
+        Raises:
+            InvalidConfig, Unavailable: as `load`.
+        """
+        if self._applied is None:
+            await self.load()
+        told: Any = None
+        wake = asyncio.Event()
+        self._wakes.add(wake)
+        try:
+            while self._attachment is not None:
+                wake.clear()
+                if self.current is not told:
+                    told = self.current
+                    yield told
+                else:
+                    await wake.wait()
+        finally:
+            self._wakes.discard(wake)
+
+    def on_change(self, handler: Handler) -> Handler:
+        """Have `handler` called with each new configuration, before it is the current one. Good as a decorator.
+
+        It may be async. Handlers run one after the other, and never twice at a time; what changes meanwhile comes next,
+        the newest alone. One that raises refuses the revision: the previous configuration stays the current one, the
+        hub is told the exception's text, and the handlers that had taken it are called with the previous one again.
+        A handler must not close the client.
+        """
+        self._handlers.append(handler)
+        return handler
+
+    def origin(self, pointer: Pointer) -> Layer | None:
+        """Which layer the current value at a place comes from; None for an object, or where there is no value.
+
+        Args:
+            pointer: The place, as JSON Pointer has it: `/risk/limits`. What is in a list comes with the list.
+        """
+        if pointer in self._origins:
+            return self._origins[pointer]
+        *parents, _ = pointer.split("/")
+        for length in range(len(parents), 1, -1):
+            found = self._origins.get("/".join(parents[:length]))
+            if found is not None:
+                return found if self._is_within_list(pointer) else None
+        return None
+
+    # --- for the client
+
+    async def has_copy(self) -> bool:
+        """Whether there is a copy on disk that can be started from."""
+        return self._copy is not None and await self._copy.read() is not None
+
+    def attach(self, attachment: Attachment) -> None:
+        """The client is open: follow again what was loaded before."""
+        self._attachment = attachment
+        if self._applied is not None:
+            self._follow(attachment, self._applied.layered)
+
+    async def detach(self) -> None:
+        """The client closes: follow nothing any more, and end the watches. A handler that runs is cancelled."""
+        self._attachment = None
+        feed, self._feed = self._feed, None
+        for wake in self._wakes:
+            wake.set()
+        if self._applying is not None:
+            await end(self._applying)
+            self._applying = None
+        if feed is not None:
+            await feed.aclose()
+
+    def missed(self) -> None:
+        """Changes may have been missed."""
+        if self._feed is not None:
+            self._feed.resync()
+
+    def said(self) -> tuple[int | None, ConfigRefusal | None]:
+        """What a beat is to say: the revision that the service runs with, and the one that it has refused."""
+        return self._revision, self._refused
+
+    # --- inside
+
+    async def _load_first(self, kind: type[Any]) -> None:
+        if self._attachment is None:
+            raise Unavailable("the client is not open: use `async with`, or call `connect` or `register` first")
+        link = self._attachment.link
+        kept = await self._copy.read() if self._copy is not None else None
+        feed = self._feed or self._follow(self._attachment, kept or Layered())
+        try:
+            await feed.loaded(self._timeout if link.connected or kept is None else 0.0)
+        except Unavailable:
+            if kept is None:
+                raise
+            self._start_from_copy(kept, kind)
+        else:
+            if kept is not None and feed.known.is_empty:
+                self._start_from_copy(kept, kind)
+                self._lose(feed.known)
+            else:
+                self._start(feed.known, kept, kind)
+        self._news.set()  # what has come since
+        self._beat()
+        await self._keep()
+
+    def _start(self, layered: Layered, kept: Layered | None, kind: type[Any]) -> None:
+        try:
+            self._accept(layered, kind)
+        except InvalidConfig as error:
+            self._refuse(layered, error)
+            self._beat()
+            if kept is None or kept == layered:
+                raise
+            try:
+                self._start_from_copy(kept, kind)
+            except InvalidConfig:
+                raise error from None
+            self._refuse(layered, error)
+
+    def _start_from_copy(self, kept: Layered, kind: type[Any]) -> None:
+        self._accept(kept, kind)
+        self._from_disk = True
+        log.warning("%s: started with the configuration kept on disk, revision %d", self._service, kept.revision)
+
+    def _current_as(self, kind: type[Any]) -> Any:
+        applied = self._applied
+        if applied is not None and applied.kind is not kind and applied.kind != kind:
+            self._applied = applied._replace(kind=kind, value=converted(self._service, applied.values, kind))
+        return self.current
+
+    def _follow(self, attachment: Attachment, known: Layered) -> ConfigFeed:
+        feed = self._feed = ConfigFeed(
+            attachment.link,
+            self._service,
+            attachment.key,
+            attachment.tasks,
+            known,
+            on_news=self._news.set,
+            on_reminded=attachment.beat,
+        )
+        self._applying = attachment.tasks.spawn(self._apply_news(feed), "config-apply")
+        return feed
+
+    async def _apply_news(self, feed: ConfigFeed) -> None:
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            if feed.apart:
+                await asyncio.sleep(TOGETHER)
+            if self._applied is not None and feed.is_read:
+                await self._take(feed.known, self._applied)
+
+    async def _take(self, layered: Layered, applied: _Applied) -> None:
+        """Apply what is stored, or refuse it, and say which."""
+        if layered == self._answered:
+            self._from_disk = self._from_disk and layered != applied.layered
+            return
+        if layered.is_empty and not applied.layered.is_empty:
+            self._lose(layered)
+        elif not differences(applied.values, values := layered.values()):
+            self._applied = applied._replace(layered=layered, values=values)
+            self._settle(layered)
+        else:
+            await self._try(layered, values, applied)
+        self._beat()
+        await self._keep()
+
+    async def _try(self, layered: Layered, values: dict[str, Any], applied: _Applied) -> None:
+        try:
+            value = converted(self._service, values, applied.kind)
+            await self._tell(value, applied.value)
+            kind = self._applied.kind if self._applied is not None else applied.kind
+            if kind is not applied.kind:  # loaded as something else meanwhile
+                value = converted(self._service, values, kind)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the service does not run with this
+            self._refuse(layered, error)
+        else:
+            self._applied = _Applied(layered, values, kind, value)
+            self._settle(layered)
+            for wake in self._wakes:
+                wake.set()
+
+    async def _tell(self, value: Any, before: Any) -> None:
+        told: list[Callable[[Any], object]] = []
+        for handler in list(self._handlers):
+            try:
+                await _call(handler, value)
+            except Exception:
+                for earlier in reversed(told):
+                    await self._take_back(earlier, before)
+                raise
+            told.append(handler)
+
+    async def _take_back(self, handler: Callable[[Any], object], before: Any) -> None:
+        try:
+            await _call(handler, before)
+        except Exception:
+            log.exception("%s: a handler does not take the previous configuration back", self._service)
+
+    def _accept(self, layered: Layered, kind: type[Any]) -> None:
+        values = layered.values()
+        self._applied = _Applied(layered, values, kind, converted(self._service, values, kind))
+        self._settle(layered)
+
+    def _settle(self, layered: Layered) -> None:
+        self._answered = layered
+        self._revision, self._refused = layered.revision, None
+        self._from_disk = False
+        self._origins = layered.origins()
+        log.info("%s: runs with configuration %d", self._service, layered.revision)
+
+    def _refuse(self, layered: Layered, error: Exception) -> None:
+        reason = (str(error) or type(error).__name__).encode(errors="replace").decode()[:MAX_REASON]
+        if self._revision is not None and layered.revision <= self._revision:
+            self._revision = 0  # the bucket was made anew: what we run with is of none of its revisions
+        self._answered = layered
+        self._refused = ConfigRefusal(revision=layered.revision, reason=reason)
+        log.error("%s: configuration %d refused (%s)", self._service, layered.revision, reason)
+
+    def _lose(self, layered: Layered) -> None:
+        self._answered = layered
+        self._revision, self._refused = 0, None
+        log.error("%s: nothing is stored any more; running on with the last good configuration", self._service)
+
+    async def _keep(self) -> None:
+        if self._copy is not None and self._applied is not None and not self._applied.layered.is_empty:
+            await self._copy.keep(self._applied.layered)
+
+    def _beat(self) -> None:
+        if self._attachment is not None:
+            self._attachment.beat()
+
+    def _is_within_list(self, pointer: Pointer) -> bool:
+        value: Any = self._applied.values if self._applied is not None else {}
+        for name in pointer.split("/")[1:]:
+            if isinstance(value, list):
+                return name.isdigit() and int(name) < len(value)
+            value = value.get(name.replace("~1", "/").replace("~0", "~")) if isinstance(value, dict) else None
+        return False
+
+
+async def _call(handler: Callable[[Any], object], value: Any) -> None:
+    try:
+        outcome = handler(value)
+        if inspect.isawaitable(outcome):
+            awaited: Awaitable[object] = outcome
+            await awaited
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise RuntimeError("what the handler has waited for was cancelled") from None

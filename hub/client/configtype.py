@@ -1,0 +1,44 @@
+"""A configuration as the type that a service has for it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeVar
+
+import msgspec
+
+from hub.core.layers import step
+from hub.errors import InvalidConfig, InvalidRequest, PayloadTooLarge
+from hub.wire.codec import Decoder, encode
+
+T = TypeVar("T")
+
+_STEP = re.compile(r"([^.\[\]]+)")
+
+
+def converted(service: str, values: dict[str, Any], kind: type[T]) -> T:
+    """The values as a `kind`: whatever msgspec takes, such as a Struct, a dataclass, a TypedDict. A copy in any case.
+
+    Raises:
+        InvalidConfig: they are not what the type wants; says where, what was expected, and what is there.
+    """
+    payload = encode(values)
+    try:
+        return msgspec.json.decode(payload, type=kind)
+    except msgspec.ValidationError as error:
+        raise _explained(service, payload, kind, str(error)) from None
+
+
+def _explained(service: str, payload: bytes, kind: type[Any], complaint: str) -> InvalidConfig:
+    words, place = complaint, None
+    try:
+        Decoder(kind)(payload)
+    except InvalidRequest as error:
+        words, place = error.message.removeprefix(f"{error.field or 'message'}: "), error.field
+        words = words.replace("expected Invalid ", "expected a valid ", 1)  # of a text that is no date, and the like
+    except PayloadTooLarge:
+        pass  # larger than any one message: msgspec's own words have to do
+    path = ""
+    for name in _STEP.findall(place or ""):
+        path = step(path, name)
+    return InvalidConfig(f"{service}: {path or '/'}: {words}", field=path or None)

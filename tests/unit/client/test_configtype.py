@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+import pytest
+from msgspec import Meta, Struct
+
+from hub.client.configtype import converted
+from hub.errors import InvalidConfig
+
+
+class Limit(Struct, forbid_unknown_fields=True):
+    most: Annotated[int, Meta(ge=1, le=9)] = 1
+
+
+class Engine(Struct):
+    limits: list[Limit]
+    until: datetime | None = None
+    weights: dict[int, float] = {}
+
+
+@dataclass
+class Plain:
+    name: str
+
+
+def test_whatever_json_can_say_becomes_what_the_type_means() -> None:
+    values = {"limits": [{"most": 2}], "until": "2026-01-01T00:00:00Z", "weights": {"1": 2}}
+    engine = converted("engine", values, Engine)
+    assert engine.until is not None
+    assert engine.until.year == 2026
+    assert (engine.limits, engine.weights) == ([Limit(2)], {1: 2.0})
+    assert converted("engine", {"name": "x"}, Plain) == Plain("x")
+
+
+def test_what_is_done_to_a_conversion_changes_nothing_beneath() -> None:
+    values: dict[str, Any] = {"a": {"b": [1]}}
+    copy = converted("engine", values, dict[str, Any])
+    copy["a"]["b"].append(2)
+    assert values == {"a": {"b": [1]}}
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "message", "field"),
+    [
+        ({"limits": [{"most": 10}]}, Engine, "engine: /limits/0/most: expected int <= 9, got 10", "/limits/0/most"),
+        ({}, Engine, "engine: /limits: expected a value, got none (the field is required)", "/limits"),
+        ({"name": 1}, Plain, "engine: /name: expected str, got 1", "/name"),
+        (
+            {"limits": [], "until": "soon"},
+            Engine,
+            'engine: /until: expected a valid RFC3339 encoded datetime, got "soon"',
+            None,
+        ),
+        ({}, list[int], "engine: /: expected array, got {}", None),
+        ({"x": "y" * 70_000}, dict[str, int], "Expected `int`, got `str`", None),
+    ],
+)
+def test_what_is_of_another_type_is_refused_with_its_place(
+    values: dict[str, Any], kind: type[Any], message: str, field: str | None
+) -> None:
+    with pytest.raises(InvalidConfig) as raised:
+        converted("engine", values, kind)
+    assert message in raised.value.message
+    if field is not None:
+        assert raised.value.field == field
