@@ -219,7 +219,10 @@ class Parts:
 
     def _make_reports(self) -> None:
         """What tells how services, the hub and what it depends on are."""
-        self._watch_config = self.ledger.watch(ConfigListener(self.configs, self.config_changes, self.rollout.changed))
+        listener = ConfigListener(
+            self.configs, self.config_changes, found=self.rollout.found, changed=self.rollout.changed
+        )
+        self._watch_config = self.ledger.watch(listener)
         self._watch_desired = self.desired.watch(DesiredListener(self.registry, self.clock))
         self.watch = self.bucket.watch(RegistryListener(self.registry, self.clock))
         self.nats = NatsCheck(

@@ -99,13 +99,17 @@ class ConfigListener:
     Args:
         configs: Where to put it.
         changes: Told of every revision that becomes known.
-        learned: Told the scope of every record that is news.
+        found: Told the scope of every record that was there when this hub began to listen.
+        changed: Told the scope of every record that is news after that.
     """
 
-    def __init__(self, configs: Configs, changes: Changes, learned: Callable[[str], None]) -> None:
+    def __init__(
+        self, configs: Configs, changes: Changes, *, found: Callable[[str], None], changed: Callable[[str], None]
+    ) -> None:
         self._configs = configs
         self._changes = changes
-        self._learned = learned
+        self._learned = found
+        self._changed = changed
         self._decode = msgspec.json.Decoder(ConfigRecord).decode
 
     def on_put(self, key: str, value: bytes, revision: int) -> None:
@@ -133,6 +137,7 @@ class ConfigListener:
 
     def on_synced(self, revision: int) -> None:
         """All that is stored is known."""
+        self._learned = self._changed
         self._reached(revision)
 
     def on_lost(self, reason: str) -> None:

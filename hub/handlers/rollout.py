@@ -74,15 +74,18 @@ class Rollout:
         self._awaited: dict[str, int] = {}
         self._untold: dict[str, tuple[CloudEvent, float]] = {}
 
+    def found(self, scope: str) -> None:
+        """What the scope's services are to run with was stored before this hub came, and is nothing new.
+
+        Who runs it is not known yet, save by those who happen to beat first: that all do is not for this hub to tell.
+        """
+        for service in self._services(scope):
+            self._rollouts.want(service, self._configs.wanted(service), self._clock.now())
+
     def changed(self, scope: str) -> None:
         """What the scope's services are to run with is something new."""
-        now = self._clock.now()
-        services = {scope}
-        if scope == EVERYBODY:
-            services = {key.partition(".")[0] for key in self._rollouts}.union(self._configs.scopes())
-        for service in services:
-            self._rollouts.want(service, self._configs.wanted(service), now)
-            self._awaited[service] = self._configs.wanted(service)
+        self.found(scope)
+        self._awaited.update((service, self._configs.wanted(service)) for service in self._services(scope))
 
     def heard(self, key: str, running: int | None, refused: ConfigRefusal | None) -> None:
         """An instance has said what it runs with, or what it cannot run with."""
@@ -172,6 +175,12 @@ class Rollout:
         elif self._untold:
             since = self._clock.now() - _REMEMBERED
             self._untold = {name: told for name, told in self._untold.items() if told[1] > since}
+
+    def _services(self, scope: str) -> set[str]:
+        """Those known here that a scope is about."""
+        if scope != EVERYBODY:
+            return {scope}
+        return {key.partition(".")[0] for key in self._rollouts}.union(self._configs.scopes())
 
     async def _remind(self, key: str) -> None:
         try:

@@ -144,3 +144,29 @@ async def test_a_bucket_made_anew_begins_again_and_takes_changes(tmp_path: Path)
             done = await insist(client, "hub.config.put", {"changes": [{"service": "lost", "values": {"n": 9}}]})
             assert done["revision"] == 1
             assert await values(client, "lost") == {"n": 9}
+
+
+async def test_a_hub_that_has_just_started_takes_no_part_of_a_service_for_all_of_it(tmp_path: Path) -> None:
+    with NatsServer(tmp_path / "nats") as server, HubProcess(tmp_path / "hub", nats_url=server.url) as hub:
+        async with connected(server.url) as client:
+            told: list[dict[str, Any]] = []
+
+            async def hear(message: Msg) -> None:
+                told.append(json.loads(message.data)["data"])
+
+            await client.subscribe("hub.events.config.applied", cb=hear)
+            for number in (1, 2):
+                await register(client, "restarted", f"r{number}", port=number)
+            done = await call(client, "hub.config.put", {"changes": [{"service": "restarted", "values": {"n": 1}}]})
+            running = json.dumps({"config_revision": done["revision"]}).encode()
+            await client.publish("hub.heartbeat.restarted.r1", json.dumps({"config_revision": 0}).encode())
+            await client.publish("hub.heartbeat.restarted.r2", running)
+            await client.flush()
+            hub.kill()
+            hub.start()
+            await until(lambda: " leading " in hub.output().rpartition("hub started")[2], within=20)
+            await client.publish("hub.heartbeat.restarted.r2", running)
+            await client.flush()
+            assert (await insist(client, "hub.config.status", {"service": "restarted"}))["counts"]["applied"] == 1
+            await asyncio.sleep(3)  # several rounds: the other has not said anything to this hub yet
+            assert told == []
