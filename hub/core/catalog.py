@@ -71,13 +71,20 @@ class Catalog:
         self._gone.pop(key, None)
         return True
 
-    def apply(self, record: Record, revision: int) -> Entry | None:
-        """A stored record, told by the watch: its state is adopted. Returns None where it is no news."""
+    def apply(self, record: Record, revision: int, *, adopt: bool = True) -> Entry | None:
+        """A stored record, told by the watch. Returns None where it is no news.
+
+        Args:
+            record: What is stored.
+            revision: As of when.
+            adopt: Whether its state is taken over. That of a record which this hub wrote is not: what has been heard
+                of the instance while it was on its way is newer.
+        """
         self._reach(record.name, revision)
         key = instance_key(record.name, record.instance_id)
         if self._gone.get(key, 0) < revision:
             self._gone.pop(key, None)
-        return self._place(key, record, revision, adopt=True)
+        return self._place(key, record, revision, adopt=adopt)
 
     def place(self, record: Record, revision: int) -> Entry | None:
         """A stored record, read ahead of the watch: its state is adopted, the service's revision waits for that."""

@@ -7,7 +7,8 @@ what to store; storing is for others.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import NamedTuple
 
@@ -103,9 +104,9 @@ class Registry:
         """A record was stored. Returns whether it is known already, as what this hub wrote is: then that was all."""
         return self.catalog.told(key, revision)
 
-    def learned(self, record: Record, revision: int, now: float) -> None:
-        """A record was stored, here or by another replica."""
-        entry = self.catalog.apply(record, revision)
+    def learned(self, record: Record, revision: int, now: float, *, own: bool = False) -> None:
+        """A record was stored: by another replica, which may know better how the instance is, or by this one (`own`)."""
+        entry = self.catalog.apply(record, revision, adopt=not own)
         if entry is not None:
             self._track(entry, now, beat=False)
 
@@ -165,13 +166,14 @@ class Registry:
             others = [name for name in others if self.locate(name, instance_id).record.source == "registration"]
         return others
 
-    def begin_writing(self, record: Record, value: bytes) -> None:
-        """An admitted record is being stored, as `value`."""
+    @contextmanager
+    def writing(self, record: Record, value: bytes) -> Iterator[None]:
+        """This hub stores the record as `value` meanwhile, whatever becomes of it."""
         self._writing[value] = record
-
-    def end_writing(self, value: bytes) -> None:
-        """It is no longer, whatever became of it."""
-        self._writing.pop(value, None)
+        try:
+            yield
+        finally:
+            self._writing.pop(value, None)
 
     def admitted(self, record: Record, revision: int, now: float) -> None:
         """An admitted record was stored."""

@@ -30,12 +30,13 @@ class RegistryListener:
         """A record was stored."""
         if self._registry.told(key, revision):
             return
+        own = self._registry.being_written(value)
         try:
-            record = self._registry.being_written(value) or self._decode(value)
+            record = own or self._decode(value)
         except msgspec.MsgspecError as error:
             log.error("record not understood; it is left alone", key=key, revision=revision, reason=str(error))
             return
-        self._registry.learned(record, revision, self._clock.now())
+        self._registry.learned(record, revision, self._clock.now(), own=own is not None)
 
     def on_delete(self, key: str, revision: int) -> None:
         """A record is gone."""

@@ -93,15 +93,13 @@ class Registration:
                 return admission.record, admission.expected
             value = encode(admission.record)
             self._check_size(value)
-            self._registry.begin_writing(admission.record, value)
             try:
-                revision = await self._bucket.put(admission.key, value, expected=admission.expected or marker)
+                with self._registry.writing(admission.record, value):
+                    revision = await self._bucket.put(admission.key, value, expected=admission.expected or marker)
             except RevisionConflict:
                 stored = await self._refresh(admission.key)
                 marker = stored.revision if stored.record is None else 0
                 continue
-            finally:
-                self._registry.end_writing(value)
             self._registry.admitted(admission.record, revision, self._clock.now())
             self._metrics.registrations["new" if admission.is_new else "updated"] += 1
             if admission.is_new:

@@ -118,8 +118,10 @@ class Sweep:
                 return  # others were quicker everywhere; the watch will tell
 
     async def _write_state(self, write: Write) -> bool:
+        value = encode(write.record)
         try:
-            revision = await self._bucket.put(write.key, encode(write.record), expected=write.expected)
+            with self._registry.writing(write.record, value):
+                revision = await self._bucket.put(write.key, value, expected=write.expected)
         except RevisionConflict:
             return False
         self._registry.written(write.record, revision)

@@ -49,8 +49,7 @@ def test_what_is_being_written_is_recognised_by_its_bytes_until_the_store_has_an
     registry = Registry(0.0)
     record = registry.admit(_REQUEST, 0.0, wall).record
     value = encode(record)
-    registry.begin_writing(record, value)
-    assert registry.being_written(encode(record)) is record
-    assert registry.being_written(value + b" ") is None
-    registry.end_writing(value)
+    with registry.writing(record, value):
+        assert registry.being_written(encode(record)) is record
+        assert registry.being_written(value + b" ") is None
     assert registry.being_written(value) is None
