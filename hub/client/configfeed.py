@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable
 
 import msgspec
@@ -17,20 +16,14 @@ from nats.aio.msg import Msg
 from hub.client.configreading import delta, made_anew, read
 from hub.client.layered import Layered
 from hub.client.link import Hearing, Link
-from hub.client.retry import backoff
-from hub.client.tasks import Tasks, end
+from hub.client.rereading import Rereading
+from hub.client.tasks import Tasks
 from hub.errors import HubError, Unavailable
 from hub.wire import subjects
 from hub.wire.config import EVERYBODY
 
 log = logging.getLogger("hub.client")
 
-PERIOD = 30.0
-"""Seconds between readings when nothing seems to be missing, plus or minus a fifth."""
-SETTLING = 2.0
-"""Seconds after the first reading until the second: in a cluster, a subscription takes a moment to be heard of."""
-SPACING = 0.2
-"""Seconds between two readings, however many reasons for one come up."""
 DOUBT = 10.0
 """Seconds after which lower revisions are believed, where nobody can be asked whether the bucket was made anew."""
 TOGETHER = 0.02
@@ -71,22 +64,18 @@ class ConfigFeed:
         self._on_reminded = on_reminded
         self._hearings: dict[str, Hearing] = {}
         self._batch = ""
-        self._wanted = asyncio.Event()
-        self._read_once = asyncio.Event()
-        self._failure: HubError | None = None
-        self._doubt = True
         self._doubted_since: float | None = None
-        self._task = tasks.spawn(self._follow(), "config-follow")
+        self._rereading = Rereading(f"{service}: the configuration", link, self._read, tasks, "config-follow")
 
     @property
     def is_read(self) -> bool:
         """Whether what is known was read from the bucket at least once."""
-        return self._read_once.is_set()
+        return self._rereading.is_loaded
 
     @property
     def stale(self) -> bool:
         """Whether changes may be missing without our knowing."""
-        return self._doubt or not self._link.connected
+        return self._rereading.stale
 
     async def loaded(self, timeout: float) -> None:
         """Return once the bucket was read.
@@ -94,53 +83,20 @@ class ConfigFeed:
         Raises:
             Unavailable: it could not be in time.
         """
-        try:
-            async with asyncio.timeout(timeout):
-                await self._read_once.wait()
-        except TimeoutError:
-            cause = f" ({self._failure.message})" if self._failure else ""
-            raise Unavailable(f"{self._service}: the configuration could not be read{cause}") from None
+        await self._rereading.loaded(timeout)
 
     def resync(self) -> None:
         """Read anew, soon: something may have been missed."""
-        self._doubt = True
-        self._wanted.set()
+        self._rereading.resync()
 
     async def aclose(self) -> None:
         """Follow no more."""
-        await end(self._task)
+        await self._rereading.aclose()
         for hearing in self._hearings.values():
             await self._link.unsubscribe(hearing)
         self._hearings.clear()
 
-    async def _follow(self) -> None:
-        failures, readings = 0, 0
-        while True:
-            self._wanted.clear()
-            try:
-                await self._read()
-            except HubError as error:
-                failures += 1
-                wait = backoff(failures)
-                if self._failure is None and self._link.connected:
-                    log.warning("%s: configuration not read (%s)", self._service, error.message)
-                self._failure, self._doubt = error, True
-            else:
-                failures, readings = 0, readings + 1
-                wait = (SETTLING if readings == 1 else PERIOD) * random.uniform(0.8, 1.2)
-            await asyncio.sleep(SPACING * random.uniform(0.5, 1.5))
-            await self._pause(wait)
-
-    async def _pause(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._wanted.wait()
-        except TimeoutError:
-            return
-
     async def _read(self) -> None:
-        if not self._link.connected:
-            raise Unavailable("NATS is away")
         await self._subscribe()
         before = self.known
         found = await read(self._link, self._service)
@@ -151,8 +107,6 @@ class ConfigFeed:
         else:
             raise Unavailable("a server that was asked lags behind the others")
         self._doubted_since = None
-        self._failure, self._doubt = None, self._wanted.is_set()
-        self._read_once.set()
         self._on_news()
 
     async def _is_made_anew(self, known: Layered) -> bool:

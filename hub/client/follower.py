@@ -13,20 +13,13 @@ from nats.aio.msg import Msg
 from hub.client.link import Hearing, Link
 from hub.client.reading import delta, read
 from hub.client.replica import TRUST, Reading, Replica
-from hub.client.retry import backoff
-from hub.client.tasks import Tasks, end
+from hub.client.rereading import Rereading
+from hub.client.tasks import Tasks
 from hub.client.watch import Watch
-from hub.errors import HubError, Unavailable
 from hub.wire import subjects
 
 log = logging.getLogger("hub.client")
 
-PERIOD = 30.0
-"""Seconds between readings when nothing seems to be missing, plus or minus a fifth."""
-SETTLING = 2.0
-"""Seconds after the first reading until the second: in a cluster, a subscription takes a moment to be heard of."""
-SPACING = 0.2
-"""Seconds between two readings, however many reasons for one come up."""
 _LAG = 0.25
 """Seconds until a replica of the registry's stream that was behind is asked again."""
 _TURNS = 1000
@@ -56,12 +49,8 @@ class Follower:
         self._on_change = on_change
         self._watches: WeakSet[Watch] = WeakSet()
         self._deltas: Hearing | None = None
-        self._wanted = asyncio.Event()
-        self._loaded = asyncio.Event()
-        self._failure: HubError | None = None
-        self._doubt = True
         self._confirmed = 0.0
-        self._task = tasks.spawn(self._follow(), f"follow-{service}")
+        self._rereading = Rereading(f"{service}: the registry", link, self._read, tasks, f"follow-{service}")
 
     @property
     def watched(self) -> bool:
@@ -76,7 +65,7 @@ class Follower:
     @property
     def stale(self) -> bool:
         """Whether changes may be missing without our knowing."""
-        return self._doubt or not self._link.connected
+        return self._rereading.stale
 
     async def loaded(self, timeout: float) -> None:
         """Return once there is something to answer from.
@@ -84,19 +73,11 @@ class Follower:
         Raises:
             Unavailable: neither the registry nor a hub could be read in time.
         """
-        if self._loaded.is_set():
-            return
-        try:
-            async with asyncio.timeout(timeout):
-                await self._loaded.wait()
-        except TimeoutError:
-            cause = f" ({self._failure.message})" if self._failure else ""
-            raise Unavailable(f"{self._service}: not known yet, and nobody could be asked{cause}") from None
+        await self._rereading.loaded(timeout)
 
     def resync(self) -> None:
         """Read the service anew, soon: something may have been missed."""
-        self._doubt = True
-        self._wanted.set()
+        self._rereading.resync()
 
     def watch(self) -> Watch:
         """Follow the changes. The watch is let go of when its user does so."""
@@ -108,40 +89,12 @@ class Follower:
         """Follow no more."""
         for watch in self._watches:
             watch.end()
-        await end(self._task)
+        await self._rereading.aclose()
         if self._deltas is not None:
             await self._link.unsubscribe(self._deltas)
             self._deltas = None
 
-    async def _follow(self) -> None:
-        failures, readings = 0, 0
-        while True:
-            self._wanted.clear()
-            try:
-                await self._read()
-            except HubError as error:
-                failures += 1
-                wait = backoff(failures)
-                if self._failure is None and self._link.connected:
-                    log.warning("%s: not read, answering from what is known (%s)", self._service, error.message)
-                self._failure, self._doubt = error, True
-            else:
-                failures, readings = 0, readings + 1
-                wait = TRUST if self.replica.on_trust else SETTLING if readings == 1 else PERIOD
-                wait *= random.uniform(1.0, 1.4) if wait == TRUST else random.uniform(0.8, 1.2)
-            await asyncio.sleep(SPACING * random.uniform(0.5, 1.5))
-            await self._pause(wait)
-
-    async def _pause(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._wanted.wait()
-        except TimeoutError:
-            return
-
-    async def _read(self) -> None:
-        if not self._link.connected:
-            raise Unavailable("NATS is away")
+    async def _read(self) -> float | None:
         if self._deltas is None:
             self._deltas = await self._link.subscribe(subjects.registry_delta(self._service), self._on_delta)
         self.replica.begin()
@@ -152,8 +105,7 @@ class Follower:
         finally:
             self.replica.abandon()
         self._confirmed = began
-        self._failure, self._doubt = None, self._wanted.is_set()
-        self._loaded.set()
+        return TRUST if self.replica.on_trust else None
 
     async def _newest(self, deltas: Hearing) -> tuple[float, Reading]:
         """A reading, and when it was begun. One older than what was heard is made once more before it is believed."""

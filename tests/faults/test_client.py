@@ -208,7 +208,7 @@ async def test_changes_while_cut_off_are_known_after_the_return(
     own_hub: HubProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for periodic in ("SETTLING", "PERIOD"):  # it is the return that must prompt the reading, not the clock
-        monkeypatch.setattr(f"hub.client.follower.{periodic}", 3600.0)
+        monkeypatch.setattr(f"hub.client.rereading.{periodic}", 3600.0)
     async with Proxy(int(own_hub.nats_url.rsplit(":", 1)[1])) as network, consumer(network.url) as client:
         leaving = service(own_hub.nats_url, "engine", "e1")
         await leaving.register()

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.xdist_group("client-config-faults")
 @pytest.fixture(autouse=True)
 def _no_readings_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     for periodic in ("SETTLING", "PERIOD"):  # it is what happens that must prompt a reading
-        monkeypatch.setattr(f"hub.client.configfeed.{periodic}", 3600.0)
+        monkeypatch.setattr(f"hub.client.rereading.{periodic}", 3600.0)
 
 
 async def test_a_change_while_cut_off_is_applied_after_the_return(nats_server: NatsServer) -> None:

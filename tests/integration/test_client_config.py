@@ -246,7 +246,7 @@ async def test_a_missed_change_is_found_by_the_next(
     nats_server: NatsServer, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for periodic in ("SETTLING", "PERIOD"):
-        monkeypatch.setattr(f"hub.client.configfeed.{periodic}", 3600.0)
+        monkeypatch.setattr(f"hub.client.rereading.{periodic}", 3600.0)
     await store.put("some-consumer", {"n": 0})
     async with consumer(nats_server.url) as client:
         await client.config.load()
@@ -386,7 +386,7 @@ async def test_whoever_is_reminded_reads_again_and_says_what_it_runs_with(
     nats_server: NatsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for periodic in ("SETTLING", "PERIOD"):
-        monkeypatch.setattr(f"hub.client.configfeed.{periodic}", 3600.0)
+        monkeypatch.setattr(f"hub.client.rereading.{periodic}", 3600.0)
     async with (
         hub_and_store(tmp_path / "hub", nats_server) as store,
         service(nats_server.url, "reminded", "a", ttl=600.0) as client,
