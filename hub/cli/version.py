@@ -7,7 +7,7 @@ from hub.cli import output
 from hub.cli.options import connection, json_output
 from hub.errors import HubError
 from hub.version import __version__
-from hub.wire.channels import CONTRACT_VERSION
+from hub.wire.channel import CONTRACT_VERSION
 
 
 class Versions(Struct, frozen=True, kw_only=True):

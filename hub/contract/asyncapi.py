@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from hub.wire import fault
-from hub.wire.channels import CHANNELS, CONTRACT_VERSION, HUB, MESSAGES, PARAMETERS, Channel, message_name
+from hub.wire.channel import CONTRACT_VERSION, HUB, PARAMETERS, Channel
+from hub.wire.channels import CHANNELS, MESSAGES, message_name
 from hub.wire.config import ConfigRecord
 from hub.wire.correlation import REQUEST_ID_HEADER
 from hub.wire.fault import ErrorReply

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from hub.wire.channels import CHANNELS, HUB, Channel, message_name
+from hub.wire.channel import HUB, Channel
+from hub.wire.channels import CHANNELS, message_name
 
 BEGIN: Final = "<!-- subjects:begin -->"
 END: Final = "<!-- subjects:end -->"

@@ -16,7 +16,8 @@ from hub.telemetry.meter import RequestMeter
 from hub.telemetry.metrics import Metrics
 from hub.version import __version__
 from hub.wire import micro, subjects
-from hub.wire.channels import CHANNELS, CONTRACT_VERSION, Channel
+from hub.wire.channel import CONTRACT_VERSION, Channel
+from hub.wire.channels import CHANNELS
 from hub.wire.codec import encode
 
 _METADATA = {"contract": CONTRACT_VERSION}

@@ -15,7 +15,7 @@ from hub.sidecar.feed import Feed
 from hub.sidecar.ports import Hub
 from hub.sidecar.replies import JSON
 from hub.sidecar.translation import placed
-from hub.wire.channels import Channel
+from hub.wire.channel import Channel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

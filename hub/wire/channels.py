@@ -5,12 +5,13 @@ AsyncAPI, the tables of subjects/ and the server's permissions are all made from
 
 from __future__ import annotations
 
-from typing import Final, Literal, get_args
+from typing import Final
 
 from msgspec import Struct
 
 from hub.wire import subjects
 from hub.wire.admin import Desires, Drain, GetDesired, Maintenance, OverrideMetadata, OverrideWeight, Undrain
+from hub.wire.channel import HUB, OPERATOR, READER, SERVICE, Channel, Role
 from hub.wire.config import (
     Config,
     ConfigChanged,
@@ -35,99 +36,13 @@ from hub.wire.config import (
     ValidateConfig,
 )
 from hub.wire.discovery import Discover, Discovered, ServiceList, Services
-from hub.wire.event import CloudEvent, EventType
+from hub.wire.event import CloudEvent
 from hub.wire.fault import ErrorReply
 from hub.wire.graph import Graph, Observed, ServiceGraph
 from hub.wire.health import GetHealth, HealthList, HealthReport
-from hub.wire.names import INSTANCE_PATTERN, SERVICE_PATTERN
 from hub.wire.record import Record
 from hub.wire.registration import Deregister, Deregistered, Heartbeat, Register, Registered
 from hub.wire.replica import Announcement, Findings
-
-CONTRACT_VERSION: Final = "v1"
-"""The version of the wire contract; the distribution has its own."""
-
-Role = Literal["service", "operator", "reader", "hub"]
-"""Who takes part: a registered service, an operator, somebody who only looks, the hub itself."""
-
-Kind = Literal["request", "request or publish", "publish", "republish", "stream"]
-"""How a subject is used. A request is answered; what is published is not; `republish` is published by the NATS server
-for every change stored in a bucket; `stream` is published into a JetStream stream."""
-
-SERVICE: Final = "service"
-OPERATOR: Final = "operator"
-READER: Final = "reader"
-HUB: Final = "hub"
-
-
-class Parameter(Struct, frozen=True, kw_only=True):
-    """What may stand in one place of an address.
-
-    Whatever matches `pattern`, and of that only `values` if there are any. A place holds one token of the subject,
-    unless `tokens` says more.
-    """
-
-    description: str
-    pattern: str
-    values: tuple[str, ...] = ()
-    tokens: int = 1
-
-
-class Channel(Struct, frozen=True, kw_only=True):
-    """One subject, or one family of subjects that differ in their parameters.
-
-    `payload` is None where an empty message says it all. `queue` is the queue group of the subscribers; None where
-    each of them hears everything, and answers if it is a request. `text` is the media type of a reply that is text;
-    all others are JSON.
-    """
-
-    name: str
-    address: str
-    kind: Kind
-    publishers: tuple[Role, ...]
-    subscribers: tuple[Role, ...]
-    payload: type[Struct] | None
-    description: str
-    reply: type[Struct] | None = None
-    queue: str | None = None
-    text: str | None = None
-
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        """The names of the places in the address, in their order."""
-        return tuple(token[1:-1] for token in self.address.split(".") if token.startswith("{"))
-
-    def pattern(self) -> str:
-        """The NATS subject, with wildcards, that covers the family."""
-        tokens = self.address.split(".")
-        for place, token in enumerate(tokens):
-            if token.startswith("{"):
-                tokens[place] = "*" if PARAMETERS[token[1:-1]].tokens == 1 else ">"
-        return ".".join(tokens)
-
-
-PARAMETERS: Final[dict[str, Parameter]] = {
-    "service": Parameter(description="Name of the service: a DNS label.", pattern=SERVICE_PATTERN),
-    "instance": Parameter(description="Id of the instance: 1..64 of A-Z, a-z, 0-9, _ and -.", pattern=INSTANCE_PATTERN),
-    "scope": Parameter(
-        description="Name of the service, or `_all` for what every service shares.",
-        pattern=r"^(_all|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)\Z",
-    ),
-    "hub": Parameter(description="Id of a replica of the hub.", pattern=INSTANCE_PATTERN),
-    "component": Parameter(
-        description="Name of a service, or of a part of the hub itself: "
-        + ", ".join(sorted(subjects.RESERVED_NAMES))
-        + f", {subjects.RESERVED_PREFIX}<name>.",
-        pattern=SERVICE_PATTERN,
-    ),
-    "type": Parameter(
-        description="Type of the event, two tokens of the subject.",
-        pattern=r"^[a-z]+\.[a-z]+\Z",
-        values=get_args(EventType),
-        tokens=2,
-    ),
-}
-"""The places of all addresses."""
 
 MESSAGES: Final[dict[str, type[Struct]]] = {
     "register": Register,

@@ -8,7 +8,8 @@ from typing import get_args
 import pytest
 
 from hub.wire import subjects
-from hub.wire.channels import CHANNELS, HUB, MESSAGES, PARAMETERS, Channel, Role, message_name
+from hub.wire.channel import HUB, PARAMETERS, Channel, Role
+from hub.wire.channels import CHANNELS, MESSAGES, message_name
 from hub.wire.config import EVERYBODY
 from hub.wire.event import EventType
 from hub.wire.fault import ErrorReply

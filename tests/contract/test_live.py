@@ -12,7 +12,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from hub.contract import asyncapi
-from hub.wire.channels import CHANNELS, HUB, MESSAGES, Channel, message_name
+from hub.wire.channel import HUB, Channel
+from hub.wire.channels import CHANNELS, MESSAGES, message_name
 from hub.wire.schemas import schema
 from tests.calls import connected
 from tests.contract.golden import EXAMPLES

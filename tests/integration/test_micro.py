@@ -15,7 +15,8 @@ from nats.aio.msg import Msg
 from nats.micro.service import ServiceInfo, ServicePing, ServiceStats
 
 from hub.version import __version__
-from hub.wire.channels import CHANNELS, HUB
+from hub.wire.channel import HUB
+from hub.wire.channels import CHANNELS
 from tests.calls import call, connected, refusal
 from tests.hubs import HubProcess
 from tests.micro_schemas import MICRO_V1

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from hub.wire import micro, subjects
-from hub.wire.channels import CHANNELS, Channel
+from hub.wire.channel import Channel
+from hub.wire.channels import CHANNELS
 from hub.wire.codec import encode
 from tests.micro_schemas import MICRO_V1
 
