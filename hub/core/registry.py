@@ -105,7 +105,7 @@ class Registry:
         return self.catalog.told(key, revision)
 
     def learned(self, record: Record, revision: int, now: float, *, own: bool = False) -> None:
-        """A record was stored: by another replica, which may know better how the instance is, or by this one (`own`)."""
+        """A record was stored: by another replica, which may know better how the instance is, or by this (`own`)."""
         entry = self.catalog.apply(record, revision, adopt=not own)
         if entry is not None:
             self._track(entry, now, beat=False)

@@ -12,6 +12,7 @@ import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from hub.client.rereading import SETTLING
 from tests.benchmarks.followers import following
 from tests.benchmarks.report import Bar, Row
 from tests.benchmarks.rounds import Pace, Say, quantile
@@ -104,7 +105,11 @@ async def measure(folder: Path, pace: Pace, say: Say) -> list[Row]:
 
 
 async def _ours(client: Client, url: str, many: int, pace: Pace, say: Say) -> tuple[list[float], bytes]:
-    """Milliseconds of each put, and a record as it was pushed."""
+    """Milliseconds of each put, and a record as it was pushed.
+
+    All of the clients have started within the same second, and so all make their second reading at the same time. That
+    is waited for: what is measured is a change among clients that are there, not their arrival.
+    """
     records: list[bytes] = []
 
     async def keep(message: Msg) -> None:
@@ -117,6 +122,7 @@ async def _ours(client: Client, url: str, many: int, pace: Pace, say: Say) -> tu
     each = many // _PROCESSES
     commands = [("sdk", url, _SERVICE, str(number * each), str(each)) for number in range(_PROCESSES)]
     with following(*commands):
+        await asyncio.sleep(1.5 * SETTLING)
         say(f"rollout: {each * _PROCESSES:,} clients follow their configuration")
         figures: list[float] = []
         for number in range(pace.rollouts):
