@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from hub.core.configs import Configs, Draft, Known, Plan, Signature
+from hub.core.configs import Configs, Draft, Plan, Signature
 from hub.core.happenings import configured
 from hub.core.layers import differences, laid_over, patched
 from hub.core.registry import Registry
@@ -168,10 +168,7 @@ class Configuration:
 
     def delete(self, payload: bytes) -> Coroutine[Any, Any, bytes]:
         """The encoded `ConfigChanged`, once it is stored that nothing is put."""
-        request = self._decode_delete(payload)
-        if self._configs.own(request.service) is None:
-            raise NotFound(f"service: nothing was ever put for {request.service!r}", field="service")
-        return self._change("delete", request, lambda: [Draft(request.service, values={}, revision=request.revision)])
+        return self._delete(self._decode_delete(payload))
 
     def rollback(self, payload: bytes) -> Coroutine[Any, Any, bytes]:
         """The encoded `ConfigChanged`, once what was put is put again."""
@@ -188,6 +185,11 @@ class Configuration:
         await self._change("file", wish, lambda: drafts)
 
     # --- inside: changing
+
+    async def _delete(self, request: config.DeleteConfig) -> bytes:
+        await self._newest(request.service)
+        draft = Draft(request.service, values={}, revision=request.revision)
+        return await self._change("delete", request, lambda: [draft])
 
     async def _rollback(self, request: config.RollbackConfig) -> bytes:
         earlier = await self._at(request.service, request.target)
@@ -284,7 +286,7 @@ class Configuration:
         return self._fitting(encode(config.ConfigHistory(service=query.service, revisions=revisions, next=following)))
 
     async def _diff(self, query: config.ConfigDiffQuery) -> bytes:
-        target = query.target or self._newest(query.service).revision
+        target = query.target or await self._newest(query.service)
         after = await self._at(query.service, target)
         base = query.base
         if not base:
@@ -296,11 +298,19 @@ class Configuration:
             encode(config.ConfigDiff(service=query.service, base=base, target=target, differences=found))
         )
 
-    def _newest(self, scope: str) -> Known:
+    async def _newest(self, scope: str) -> int:
+        """The newest revision of a scope, as far as this hub has heard; where it has heard of none, from the store.
+
+        Raises:
+            NotFound: nothing was ever stored of it.
+        """
         known = self._configs.own(scope)
-        if known is None:
+        if known is not None:
+            return known.revision
+        stored = await self._ledger.get(scope)
+        if stored is None or stored.value is None:
             raise NotFound(f"service: nothing was ever put for {scope!r}", field="service")
-        return known
+        return stored.revision
 
     async def _at(self, scope: str, revision: int) -> config.ConfigRecord:
         entry = await self._ledger.at(scope, revision)

@@ -108,6 +108,22 @@ async def test_a_compare_and_set_over_what_the_other_hub_has_just_stored_succeed
                 revision = done["revision"]
 
 
+async def test_what_the_other_hub_has_just_stored_can_be_told_apart_and_deleted(tmp_path: Path) -> None:
+    with (
+        NatsServer(tmp_path / "nats") as server,
+        HubProcess(tmp_path / "a", nats_url=server.url),
+        HubProcess(tmp_path / "b", nats_url=server.url),
+    ):
+        async with connected(server.url) as client:
+            for number in range(60):  # each is answered by whichever hub NATS picks
+                service = f"brief-{number}"
+                put = await call(client, "hub.config.put", {"changes": [{"service": service, "values": {"n": 1}}]})
+                diff = await call(client, "hub.config.diff", {"service": service})
+                assert diff.get("target") == put["revision"], diff
+                deleted = await call(client, "hub.config.delete", {"service": service})
+                assert deleted.get("revision", 0) > put["revision"], deleted
+
+
 async def test_nats_restarted_amid_a_roll_out_loses_no_revision(tmp_path: Path) -> None:
     with NatsServer(tmp_path / "nats") as server, HubProcess(tmp_path / "hub", nats_url=server.url):
         async with connected(server.url, **_PATIENT) as client:

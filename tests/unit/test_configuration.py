@@ -1,0 +1,45 @@
+"""A hub that has not heard yet what another has stored."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+import msgspec
+
+from hub.core.configs import Configs
+from hub.core.registry import Registry
+from hub.handlers.changes import Changes
+from hub.handlers.clock import Clock
+from hub.handlers.config import Configuration
+from hub.handlers.listeners import ConfigListener
+from hub.store.events import EventLog
+from hub.store.memory import MemoryLedger
+from hub.validation import Schema
+from hub.wire.codec import encode
+from hub.wire.config import ConfigChanged, ConfigDiff, ConfigRecord
+from hub.wire.event import CloudEvent
+from tests.unit.core.making import WALL
+
+
+class Told(list[CloudEvent]):
+    """Takes events as the log does."""
+
+
+def ignored(scope: str) -> None:
+    """Whom nothing concerns."""
+
+
+async def test_what_is_stored_and_not_heard_of_yet_can_be_compared_and_deleted() -> None:
+    ledger, configs, changes = MemoryLedger(), Configs(Schema.compile), Changes()
+    await ledger.put("engine", encode(ConfigRecord(scope="engine", kind="put", at=WALL, values={"n": 1})))
+    hub = Configuration(
+        configs, ledger, Registry(0.0), cast(EventLog, Told()), changes, Clock(), ignored, max_bytes=100_000
+    )
+    diff = msgspec.json.decode(await hub.diff(b'{"service":"engine"}'), type=ConfigDiff)
+    assert (diff.base, diff.target, [each.path for each in diff.differences]) == (0, 1, ["/n"])
+    deleting = asyncio.create_task(hub.delete(b'{"service":"engine"}'))
+    await asyncio.sleep(0)
+    async with ledger.watch(ConfigListener(configs, changes, found=ignored, changed=ignored)):
+        deleted = msgspec.json.decode(await deleting, type=ConfigChanged)
+    assert (deleted.revision, [each.path for each in deleted.scopes[0].differences]) == (2, ["/n"])
