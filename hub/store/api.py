@@ -20,6 +20,8 @@ NO_MESSAGE: Final = 10037
 STREAM_MISSING: Final = 10059
 JETSTREAM_OFF: Final = frozenset({10039, 10076})
 """JetStream is not enabled: for the account, for the server."""
+TOO_FEW_SERVERS: Final = frozenset({10005, 10023, 10074})
+"""So many replicas cannot be placed: no suitable peers, insufficient resources, not a cluster."""
 
 T = TypeVar("T")
 
@@ -201,6 +203,6 @@ def refused(what: str, refusal: Refusal) -> HubError:
     words = f"JetStream: {what} was refused: {refusal.description} ({refusal.err_code})"
     if refusal.err_code == STREAM_MISSING:
         return StreamMissing(words)
-    if refusal.code == 503 and refusal.err_code not in JETSTREAM_OFF:
+    if refusal.code == 503 and refusal.err_code not in JETSTREAM_OFF | TOO_FEW_SERVERS:
         return Unavailable(words)
     return ApiRefused(words, refusal.err_code)

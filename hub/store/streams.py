@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import structlog
 
 from hub.errors import DeadlineExceeded, HubError, StartupError, Unavailable
-from hub.store.api import JETSTREAM_OFF, ApiRefused, JetStreamApi, StreamMissing
+from hub.store.api import JETSTREAM_OFF, TOO_FEW_SERVERS, ApiRefused, JetStreamApi, StreamMissing
 from hub.transport.requests import Requester
 from hub.wire import subjects
 
@@ -19,6 +19,9 @@ log = structlog.get_logger(__name__)
 MIN_MARKER_TTL: Final = 300.0
 _NANOSECONDS: Final = 1_000_000_000
 _RETRY_WAIT: Final = 0.25
+_PATIENCE: Final = 5.0
+_ELECTION: Final = 20.0
+"""Seconds in which a cluster whose servers have just started has a leader for JetStream, busy machines included."""
 _SWITCH_ON = (
     "start nats-server with `-js`, or with a `jetstream {}` block in its configuration and for the hub's account"
 )
@@ -152,7 +155,7 @@ async def ensure_all(requester: Requester, *, servers: int, replicas: int) -> Sp
     wanted = wanted_replicas(replicas, servers=servers)
     try:
         return await _ensure_replicated(requester, wanted)
-    except StartupError as error:
+    except TooFewServers as error:
         if replicas or wanted == 1:
             raise
         log.warning("streams cannot be replicated yet; one server holds them", reason=error.message)
@@ -164,6 +167,10 @@ def wanted_replicas(replicas: int, *, servers: int) -> int:
     return replicas or min(3, servers)
 
 
+class TooFewServers(StartupError):
+    """The cluster has not as many servers as shall hold a stream, or not yet."""
+
+
 async def _ensure_replicated(requester: Requester, replicas: int) -> Specs:
     specs = Specs(
         registry=replace(REGISTRY, replicas=replicas),
@@ -172,8 +179,9 @@ async def _ensure_replicated(requester: Requester, replicas: int) -> Specs:
         leader=replace(LEADER, replicas=replicas),
         events=replace(EVENTS, replicas=replicas),
     )
+    patience = _PATIENCE if replicas == 1 else _ELECTION
     for spec in specs:
-        await ensure(requester, spec)
+        await ensure(requester, spec, patience=patience)
     return specs
 
 
@@ -184,15 +192,17 @@ async def replicate(requester: Requester, specs: Specs, replicas: int) -> None:
             await ensure(requester, replace(spec, replicas=replicas), patience=0)
 
 
-async def ensure(requester: Requester, spec: BucketSpec | StreamSpec, *, patience: float = 5.0) -> None:
+async def ensure(requester: Requester, spec: BucketSpec | StreamSpec, *, patience: float = _PATIENCE) -> None:
     """Make the stream exist as `spec` says; safe to call from many processes at once.
 
     Args:
         requester: An open requester on the connection to use.
         spec: What it shall be. One that differs is changed, as far as NATS allows.
-        patience: Seconds to go on trying while JetStream does not answer (a cluster that elects a leader).
+        patience: Seconds to go on trying while JetStream does not answer (a cluster that elects a leader), or has too
+            few servers (one that is still coming up).
 
     Raises:
+        TooFewServers: it cannot be held by so many servers.
         StartupError: JetStream is off or stays away, or the stream exists and cannot be changed; says what to do.
     """
     api = JetStreamApi(requester)
@@ -209,7 +219,8 @@ async def ensure(requester: Requester, spec: BucketSpec | StreamSpec, *, patienc
                     f"If it is switched off: {_SWITCH_ON}"
                 ) from None
         except ApiRefused as error:
-            raise _explain(spec.stream, error) from None
+            if error.err_code not in TOO_FEW_SERVERS or loop.time() >= give_up:
+                raise _explain(spec.stream, error) from None
         await asyncio.sleep(_RETRY_WAIT)
 
 
@@ -227,6 +238,8 @@ async def _bring_about(api: JetStreamApi, spec: BucketSpec | StreamSpec) -> None
     try:
         await api.update_stream(spec.stream, {**existing, **wanted})
     except ApiRefused as error:
+        if error.err_code in TOO_FEW_SERVERS:
+            raise
         was = ", ".join(f"{key} is {existing.get(key)!r}, wanted {wanted[key]!r}" for key in differing)
         raise StartupError(
             f"the stream {spec.stream} exists with other settings ({was}) and NATS does not change them: "
@@ -237,4 +250,6 @@ async def _bring_about(api: JetStreamApi, spec: BucketSpec | StreamSpec) -> None
 def _explain(stream: str, error: ApiRefused) -> HubError:
     if error.err_code in JETSTREAM_OFF:
         return StartupError(f"JetStream is off on this NATS: {_SWITCH_ON}")
+    if error.err_code in TOO_FEW_SERVERS:
+        return TooFewServers(f"NATS has too few servers for the stream {stream}: {error.message}")
     return StartupError(f"the stream {stream} cannot be created: {error.message}")

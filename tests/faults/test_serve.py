@@ -82,6 +82,20 @@ async def register_in_time(client: Client, name: str, seconds: float, **given: A
         await asyncio.sleep(0.2)
 
 
+async def held_by(client: Client, stream: str, servers: int, seconds: float) -> str:
+    """Wait until so many servers have all of a stream, since one that still reads cannot replace another; its leader."""
+    deadline = time.monotonic() + seconds
+    while True:
+        info = await client.jetstream().stream_info(stream)
+        cluster = info.cluster
+        others = (cluster and cluster.replicas) or []
+        if cluster and cluster.leader and [peer.current for peer in others] == [True] * (servers - 1):
+            assert info.config.num_replicas == servers
+            return cluster.leader
+        assert time.monotonic() < deadline, f"{stream}: {cluster}, expected {servers} servers that have it"
+        await asyncio.sleep(0.1)
+
+
 async def test_on_a_cluster_the_registry_is_replicated_and_outlives_a_server(tmp_path: Path) -> None:
     with NatsCluster(tmp_path / "cluster") as cluster:
         urls = ",".join(cluster.urls)
@@ -91,12 +105,9 @@ async def test_on_a_cluster_the_registry_is_replicated_and_outlives_a_server(tmp
         ):
             async with connected(cluster.urls, max_reconnect_attempts=-1, reconnect_time_wait=0.2) as client:
                 await register_in_time(client, "before", 30)
-                info = await client.jetstream().stream_info("KV_hub-registry")
-                assert info.config.num_replicas == 3
-                assert info.cluster is not None
-                assert info.cluster.leader
+                leader = await held_by(client, "KV_hub-registry", servers=3, seconds=60)
                 with InstanceProcess(urls, "steady", "s1", ttl=3):
-                    cluster.named(info.cluster.leader).kill()
+                    cluster.named(leader).kill()
                     await register_in_time(client, "after", 60, port=2)
                     assert await ids(client, "before") == ["before-1"]
                     await within(60, client, "steady", {"s1": "passing"})
