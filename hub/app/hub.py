@@ -204,7 +204,7 @@ class Hub:
         await desk.answer(subjects.SERVICES, parts.discovery.services)
         await desk.answer(subjects.HEALTH, HealthAnswers(registry, budget=budget).get)
         await desk.answer(subjects.GRAPH, Graphs(parts.graph, clock).graph)
-        for subject, respond in {**admin.subjects, **parts.configuration.subjects}.items():
+        for subject, respond in {**admin.subjects, **parts.configuration.subjects, **parts.canaries.subjects}.items():
             await desk.answer(subject, respond)
         await desk.answer(subjects.CONFIG_RELOAD, parts.files.reload)
         await desk.answer(subjects.CONFIG_STATUS, parts.rollout.status)

@@ -17,6 +17,7 @@ from hub.core.configs import Configs
 from hub.core.graph_answers import GraphAnswers
 from hub.core.observations import Observations
 from hub.core.registry import Registry
+from hub.handlers.canary import Canaries
 from hub.handlers.changes import Changes
 from hub.handlers.checking import Checking
 from hub.handlers.clock import Clock
@@ -199,6 +200,7 @@ class Parts:
             self.rollout.changed,
             max_bytes=self.answers.budget,
         )
+        self.canaries = Canaries(self.configs, self.configuration, self.rollout, self.registry, self.clock, self.lease)
         self.files = HotReload(
             Path(self._settings.config.folder),
             self.configs,
@@ -280,6 +282,7 @@ class Parts:
             self.keep(name, loop, bound=bound)
         self.keep("observed", self.observing.tell)
         self.keep("config-reminders", self.rollout.remind_rounds)
+        self.keep("canary-rounds", self.canaries.watch_rounds)
         self.keep("config-files", self.files.run)
         await self.checking.start(self.keep)
 
@@ -335,6 +338,7 @@ class Parts:
             plain={
                 **self.wellbeing.plain(),
                 "hub_config_revision": lambda: self.configs.revision,
+                "hub_config_canaries": lambda: self.canaries.under_way,
                 "hub_config_files_broken": lambda: self.files.broken,
             },
         )

@@ -14,6 +14,7 @@ from hub.client.configtype import converted
 from hub.client.layered import Layered
 from hub.client.link import Link
 from hub.client.tasks import Tasks, end
+from hub.core.canary import Traits
 from hub.core.layers import differences
 from hub.errors import InvalidConfig, Unavailable
 from hub.wire.config import ConfigRefusal, Layer, Pointer
@@ -31,13 +32,13 @@ class Attachment(NamedTuple):
     Attributes:
         link: The connection.
         tasks: Owns the background tasks.
-        key: The instance that is registered; None for none.
+        instance: The one that is registered; None for none.
         beat: Has a beat sent at once.
     """
 
     link: Link
     tasks: Tasks
-    key: str | None
+    instance: Traits | None
     beat: Callable[[], None]
 
 
@@ -76,6 +77,7 @@ class ClientConfig:
         self._copy = copy
         self._timeout = timeout
         self._attachment: Attachment | None = None
+        self._instance: Traits | None = None
         self._feed: ConfigFeed | None = None
         self._applying: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
@@ -105,6 +107,11 @@ class ClientConfig:
     def refused(self) -> ConfigRefusal | None:
         """The newer revision that the service could not run with, and why; None where there is none."""
         return self._refused
+
+    @property
+    def is_canary(self) -> bool:
+        """Whether this instance tries a change before the others; it may yet be promoted, or taken back."""
+        return self._applied is not None and self._applied.layered.is_canary(self._instance)
 
     @property
     def from_disk(self) -> bool:
@@ -202,6 +209,7 @@ class ClientConfig:
     def attach(self, attachment: Attachment) -> None:
         """The client is open: follow again what was loaded before."""
         self._attachment = attachment
+        self._instance = attachment.instance
         if self._applied is not None:
             self._follow(attachment, self._applied.layered)
 
@@ -279,7 +287,7 @@ class ClientConfig:
         feed = self._feed = ConfigFeed(
             attachment.link,
             self._service,
-            attachment.key,
+            attachment.instance.key if attachment.instance is not None else None,
             attachment.tasks,
             known,
             on_news=self._news.set,
@@ -304,7 +312,7 @@ class ClientConfig:
             return
         if layered.is_empty and not applied.layered.is_empty:
             self._lose(layered)
-        elif not differences(applied.values, values := layered.values()):
+        elif not differences(applied.values, values := layered.values(self._instance)):
             self._applied = applied._replace(layered=layered, values=values)
             self._settle(layered)
         else:
@@ -345,7 +353,7 @@ class ClientConfig:
             log.exception("%s: a handler does not take the previous configuration back", self._service)
 
     def _accept(self, layered: Layered, kind: type[Any]) -> None:
-        values = layered.values()
+        values = layered.values(self._instance)
         self._applied = _Applied(layered, values, kind, converted(self._service, values, kind))
         self._settle(layered)
 
@@ -353,7 +361,7 @@ class ClientConfig:
         self._answered = layered
         self._revision, self._refused = layered.revision, None
         self._from_disk = False
-        self._origins = layered.origins()
+        self._origins = layered.origins(self._instance)
         log.info("%s: runs with configuration %d", self._service, layered.revision)
 
     def _refuse(self, layered: Layered, error: Exception) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from hub.core.canary import Traits, seen_by
 from hub.core.layers import laid_together, origins
 from hub.wire.config import ConfigRecord, Layer, Pointer
 
@@ -36,13 +37,18 @@ class Layered(Struct, frozen=True):
         """Whether nothing is stored for the service at all."""
         return self.own.record is None and self.shared.record is None
 
-    def values(self) -> dict[str, Any]:
-        """All layers laid together. What is in them is shared with the records: not to be changed."""
-        return laid_together(self.own.record, self.shared.record)
+    def values(self, instance: Traits | None) -> dict[str, Any]:
+        """All layers laid together for an instance. What is in them is shared with the records: not to be changed."""
+        return laid_together(self.own.record, self.shared.record, instance)
 
-    def origins(self) -> dict[Pointer, Layer]:
+    def origins(self, instance: Traits | None) -> dict[Pointer, Layer]:
         """Where each value comes from that is no object, or an empty one."""
-        return origins(self.own.record, self.shared.record)
+        return origins(self.own.record, self.shared.record, instance)
+
+    def is_canary(self, instance: Traits | None) -> bool:
+        """Whether an instance tries a canary of either scope."""
+        records = (self.own.record, self.shared.record)
+        return any(seen_by(record, instance) is not record for record in records)
 
     def is_older_than(self, other: Layered) -> bool:
         """Whether either scope is at a lower revision than in the other."""

@@ -16,10 +16,10 @@ from hub.client.link import Link
 from hub.client.registration import Registration
 from hub.client.retry import ATTEMPT_TIMEOUT, backoff
 from hub.client.tasks import Tasks, end
+from hub.core.canary import traits
 from hub.core.identity import derived_instance_id
 from hub.errors import DeadlineExceeded, HubError, Unavailable
 from hub.transport.connection import without_password
-from hub.wire import subjects
 from hub.wire.registration import Register, Registered
 
 log = logging.getLogger("hub.client")
@@ -38,7 +38,8 @@ class Session:
     def __init__(self, urls: Sequence[str], name: str, offer: Register | None, config: ClientConfig) -> None:
         self._urls = urls
         self._tasks = Tasks()
-        self._key = None if offer is None else subjects.instance_key(name, offer.instance_id or "")
+        self._instance = None if offer is None else traits(offer)
+        self._key = None if self._instance is None else self._instance.key
         self._config = config
         self._registering: asyncio.Task[None] | None = None
         self._back = asyncio.Event()
@@ -64,7 +65,7 @@ class Session:
             log.warning("started without NATS, connecting in the background (%s)", error.message)
             self.link.open_later()
         self.cache.start()
-        self._config.attach(Attachment(self.link, self._tasks, self._key, self._beat_at_once))
+        self._config.attach(Attachment(self.link, self._tasks, self._instance, self._beat_at_once))
 
     async def register(self, *, within: float) -> Registered:
         """Register, and stay registered.

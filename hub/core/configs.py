@@ -2,72 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
-from typing import Any, Final, NamedTuple, Protocol
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
+from typing import Any, Final, NamedTuple
 
 import msgspec
-from msgspec import UNSET, UnsetType
 
-from hub.core.layers import differences, laid_over, laid_together, origins, too_deep
-from hub.errors import Conflict, InvalidConfig, InvalidRequest, PayloadTooLarge
-from hub.wire.codec import MAX_MESSAGE_BYTES, encode
-from hub.wire.config import (
-    EVERYBODY,
-    ChangeKind,
-    Config,
-    ConfigDifference,
-    ConfigRecord,
-    Pointer,
-    Scope,
-    Violation,
+from hub.core.canary import Traits, compared, promoted, state
+from hub.core.drafts import (
+    Compile,
+    Draft,
+    Known,
+    Signature,
+    Validator,
+    concerned,
+    drafted,
+    is_change,
+    own_values,
+    signed,
 )
+from hub.core.layers import differences, laid_together, origins
+from hub.errors import InvalidConfig, InvalidRequest, PayloadTooLarge
+from hub.wire.canary import Canary, CanaryState
+from hub.wire.codec import MAX_MESSAGE_BYTES, encode
+from hub.wire.config import EVERYBODY, Config, ConfigDifference, ConfigRecord, Scope, Violation
 
-_MOST_PLACES: Final = 100
-"""Places that a record names as changed."""
 _MOST_SHOWN: Final = 50
 """Violations that one error names."""
-
-
-class Validator(Protocol):
-    """A compiled schema."""
-
-    def violations(self, values: dict[str, Any]) -> Sequence[Violation]:
-        """Where the values are not as the schema wants them; empty where they are."""
-
-    def defaults(self) -> dict[str, Any]:
-        """The defaults that the schema gives."""
-
-
-Compile = Callable[[dict[str, Any]], Validator]
-"""Makes a validator of a schema. Raises InvalidRequest where it is none."""
-
-
-class Known(NamedTuple):
-    """The newest record of a scope, and the revision that made it so."""
-
-    record: ConfigRecord
-    revision: int
-
-
-class Draft(NamedTuple):
-    """What one scope is to be, and what has been asked of the revision before it."""
-
-    scope: Scope
-    values: dict[str, Any] | UnsetType = UNSET
-    file: dict[str, Any] | UnsetType = UNSET
-    schema: dict[str, Any] | UnsetType | None = UNSET
-    revision: int | None = None
-    """Only over this revision; None for whichever there is."""
-
-
-class Signature(NamedTuple):
-    """Who changes something, how, when, and why."""
-
-    kind: ChangeKind
-    author: str
-    reason: str
-    at: datetime
 
 
 class Effect(NamedTuple):
@@ -75,6 +36,8 @@ class Effect(NamedTuple):
 
     scope: Scope
     differences: tuple[ConfigDifference, ...]
+    canary: CanaryState | None = None
+    """Whom alone it concerns: those who try this; None where it concerns all."""
 
 
 class Plan(NamedTuple):
@@ -83,6 +46,8 @@ class Plan(NamedTuple):
     records: dict[str, bytes]
     """The encoded records, by scope; without those that would change nothing."""
     decoded: dict[str, ConfigRecord]
+    before: dict[str, ConfigRecord | None]
+    """The records that these take the place of."""
     base: int
     effects: tuple[Effect, ...]
     """Of each scope that was named; then of each service that shares what changes."""
@@ -142,8 +107,13 @@ class Configs:
     # --- answering
 
     def own(self, scope: str) -> Known | None:
-        """The newest record of a scope; None where there is none."""
+        """The newest record of a scope, and its revision; None where there is none."""
         return self._known.get(scope)
+
+    def record(self, scope: str) -> ConfigRecord | None:
+        """The newest record of a scope; None where there is none."""
+        known = self._known.get(scope)
+        return known.record if known else None
 
     def scopes(self) -> Iterable[str]:
         """Every scope that has a record."""
@@ -158,12 +128,28 @@ class Configs:
         known, shared = self._known.get(service), self._known.get(EVERYBODY)
         return max(known.revision if known else 0, shared.revision if shared else 0)
 
-    def values(self, service: str) -> dict[str, Any]:
-        """What a service should run with."""
-        return laid_together(*self._pair(service))
+    def values(self, service: str, instance: Traits | None = None) -> dict[str, Any]:
+        """What a service should run with, or one instance of it."""
+        return laid_together(*self._pair(service), instance)
 
-    def answer(self, service: str) -> bytes:
-        """The encoded `Config` of a service, kept until something changes in it."""
+    def canaries(self, service: str) -> Iterator[Canary]:
+        """What instances of a service may be trying: its own canary, then that of `_all`."""
+        for record in (self.record(service), self.record(EVERYBODY)):
+            if record is not None and record.canary is not None:
+                yield record.canary
+
+    def under_way(self) -> dict[str, list[str]]:
+        """Every canary that is being tried, by its id, with the scopes that it is of."""
+        found: dict[str, list[str]] = {}
+        for scope, record in self.records():
+            if record.canary is not None:
+                found.setdefault(record.canary.id, []).append(scope)
+        return found
+
+    def answer(self, service: str, instance: Traits | None = None) -> bytes:
+        """The encoded `Config` of a service, kept until something changes in it; or that of one instance."""
+        if instance is not None:
+            return encode(self._config(service, instance))
         encoded = self._encoded.get(service)
         if encoded is None:
             encoded = encode(self._config(service))
@@ -187,72 +173,30 @@ class Configs:
             force: Whether what does not fit its schema is to be stored all the same.
 
         Raises:
-            Conflict: a scope is not at the revision that was asked for.
+            Conflict: a scope is not at the revision that was asked for, or tries a canary that this does not end.
             InvalidConfig: what a service would run with is not as its schema wants it; every place is named.
             InvalidRequest: a scope is named twice, a configuration nests too deep, or a schema is none.
             PayloadTooLarge: a scope would be larger than a message may be.
         """
         if len({draft.scope for draft in drafts}) < len(drafts):
             raise InvalidRequest("changes: expected each service once", field="changes")
-        after = {draft.scope: self._drafted(draft, signature) for draft in drafts}
+        after = {
+            draft.scope: drafted(draft, self._known.get(draft.scope), signature, self._compile) for draft in drafts
+        }
         if not force:
             self._check(after)
         effects = tuple(self._effects(after))
-        kept = {scope: record for scope, record in after.items() if self._is_change(scope, record)}
-        signed = {scope: self._signed(scope, record) for scope, record in kept.items()}
-        encoded = {scope: encode(record) for scope, record in signed.items()}
+        kept = {scope: record for scope, record in after.items() if is_change(self.record(scope), record)}
+        decoded = {scope: signed(self.record(scope), record) for scope, record in kept.items()}
+        encoded = {scope: encode(record) for scope, record in decoded.items()}
         for scope, record in encoded.items():
             if len(record) > MAX_MESSAGE_BYTES:
                 raise PayloadTooLarge(
                     f"{scope}: expected a configuration of at most {MAX_MESSAGE_BYTES} bytes with its file and schema, "
                     f"got {len(record)}"
                 )
-        return Plan(encoded, signed, self.revision, effects)
-
-    def _drafted(self, draft: Draft, signature: Signature) -> ConfigRecord:
-        known = self._known.get(draft.scope)
-        newest = known.revision if known else 0
-        if draft.revision is not None and draft.revision != newest:
-            raise Conflict(
-                f"{draft.scope}: expected revision {draft.revision}, its newest is {newest}"
-                + (
-                    f", by {known.record.author or 'nobody known'} at {known.record.at:%Y-%m-%d %H:%M:%S}"
-                    if known
-                    else ""
-                )
-                + "; read it again, and change that",
-                field="revision",
-            )
-        before = known.record if known else ConfigRecord(scope=draft.scope, kind=signature.kind, at=signature.at)
-        for field in ("values", "file"):
-            if too_deep(getattr(draft, field)):
-                raise InvalidRequest(f"{draft.scope}: {field} nests too deep", field=field)
-        given: dict[str, Any] = {
-            name: value
-            for name, value in (("values", draft.values), ("file", draft.file), ("schema", draft.schema))
-            if value is not UNSET
-        }
-        if isinstance(draft.schema, dict):
-            given["defaults"] = self._compile(draft.schema).defaults()
-        elif draft.schema is None:
-            given["defaults"] = {}
-        return msgspec.structs.replace(
-            before,
-            kind=signature.kind,
-            author=signature.author,
-            reason=signature.reason,
-            at=signature.at,
-            changed=(),
-            **given,
-        )
-
-    def _is_change(self, scope: str, after: ConfigRecord) -> bool:
-        known = self._known.get(scope)
-        return known is None or _content(known.record) != _content(after)
-
-    def _signed(self, scope: str, after: ConfigRecord) -> ConfigRecord:
-        known = self._known.get(scope)
-        return msgspec.structs.replace(after, changed=_places(known.record if known else None, after))
+        before = {scope: self.record(scope) for scope in decoded}
+        return Plan(encoded, decoded, before, self.revision, effects)
 
     def _check(self, after: Mapping[str, ConfigRecord]) -> None:
         """That everybody who is touched would run with something valid.
@@ -275,9 +219,14 @@ class Configs:
             raise InvalidConfig("; ".join(broken[:_MOST_SHOWN]) + more, field="values")
 
     def _violations(self, service: str, own: ConfigRecord | None, shared: ConfigRecord | None) -> Sequence[Violation]:
+        """Of what any instance would run with, whether it tries a canary or not."""
         if own is None or own.schema is None:
             return ()
-        return self._validator(service, own.schema).violations(laid_together(own, shared))
+        validator = self._validator(service, own.schema)
+        for for_own, for_all in product(_variants(own), _variants(shared)):
+            if found := validator.violations(laid_together(for_own, for_all)):
+                return found
+        return ()
 
     def _validator(self, service: str, schema: dict[str, Any]) -> Validator:
         """That of the service's schema, compiled once; one that is not stored yet leaves nothing behind."""
@@ -290,46 +239,49 @@ class Configs:
         return compiled[1]
 
     def _effects(self, after: Mapping[str, ConfigRecord]) -> Iterable[Effect]:
-        shared_before, shared_after = self._record(EVERYBODY), self._after(after, EVERYBODY)
-        for scope in after:
-            if scope == EVERYBODY:
-                yield Effect(scope, differences(_own_values(shared_before), _own_values(shared_after)))
-            else:
-                before = laid_together(self._record(scope), shared_before)
-                yield Effect(scope, differences(before, laid_together(after[scope], shared_after)))
+        """What the change does to those whom it concerns: of a canary, to those who try it."""
+        shared_before = shared_after = self.record(EVERYBODY)
         if EVERYBODY in after:
+            shared_before, shared_after = compared(shared_before, after[EVERYBODY])
+        for scope in after:
+            own_before, own_after = compared(self.record(scope), after[scope])
+            whom = concerned(self.record(scope), after[scope])
+            if scope == EVERYBODY:
+                yield Effect(scope, differences(own_values(own_before), own_values(own_after)), whom)
+            else:
+                before = laid_together(own_before, shared_before)
+                yield Effect(scope, differences(before, laid_together(own_after, shared_after)), whom)
+        if EVERYBODY in after:
+            whom = concerned(self.record(EVERYBODY), after[EVERYBODY])
             for service in sorted(self._known.keys() - after.keys()):
-                own = self._record(service)
+                own = self.record(service)
                 found = differences(laid_together(own, shared_before), laid_together(own, shared_after))
                 if found:
-                    yield Effect(service, found)
+                    yield Effect(service, found, whom)
 
     # --- inside
 
     def _pair(self, service: str) -> tuple[ConfigRecord | None, ConfigRecord | None]:
-        shared = self._record(EVERYBODY)
-        return (None if service == EVERYBODY else self._record(service)), shared
-
-    def _record(self, scope: str) -> ConfigRecord | None:
-        known = self._known.get(scope)
-        return known.record if known else None
+        shared = self.record(EVERYBODY)
+        return (None if service == EVERYBODY else self.record(service)), shared
 
     def _after(self, after: Mapping[str, ConfigRecord], scope: str) -> ConfigRecord | None:
-        return after[scope] if scope in after else self._record(scope)
+        return after[scope] if scope in after else self.record(scope)
 
-    def _config(self, service: str) -> Config:
+    def _config(self, service: str, instance: Traits | None = None) -> Config:
         known = self._known.get(service)
         pair = self._pair(service)
         return Config(
             service=service,
             revision=self.wanted(service),
             own_revision=known.revision if known else 0,
-            values=laid_together(*pair),
-            origins=origins(*pair),
+            values=laid_together(*pair, instance),
+            origins=origins(*pair, instance),
             put=known.record.values if known else {},
             author=known.record.author if known else "",
             reason=known.record.reason if known else "",
             at=known.record.at if known else None,
+            canary=state(known.record.canary) if known and known.record.canary else None,
         )
 
 
@@ -337,16 +289,6 @@ def _with_values(own: ConfigRecord | None, values: Mapping[str, Any]) -> ConfigR
     return None if own is None else msgspec.structs.replace(own, values=dict(values))
 
 
-def _own_values(record: ConfigRecord | None) -> dict[str, Any]:
-    """What a record says by itself, its file first."""
-    return {} if record is None else laid_over(record.file, record.values)
-
-
-def _content(record: ConfigRecord) -> bytes:
-    """All that a record says of the configuration itself, whatever the order: JSON, which tells `true` from 1."""
-    return msgspec.json.encode((record.values, record.file, record.schema), order="deterministic")
-
-
-def _places(before: ConfigRecord | None, after: ConfigRecord) -> tuple[Pointer, ...]:
-    found = differences(_own_values(before), _own_values(after))
-    return tuple(difference.path for difference in found[:_MOST_PLACES])
+def _variants(record: ConfigRecord | None) -> tuple[ConfigRecord | None, ...]:
+    """What there is for those who do not try a canary, and for those who do."""
+    return (record,) if record is None or record.canary is None else (record, promoted(record))

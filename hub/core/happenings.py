@@ -6,6 +6,7 @@ from datetime import datetime
 
 import msgspec
 
+from hub.wire.canary import Canary
 from hub.wire.config import ConfigRecord
 from hub.wire.event import CloudEvent, EventType
 from hub.wire.record import Desired, Record
@@ -73,6 +74,41 @@ def configured(record: ConfigRecord, revision: int) -> CloudEvent:
             "service": record.scope,
             "kind": record.kind,
             "changed": record.changed,
+            "reason": record.reason,
+            "author": record.author,
+            "revision": revision,
+        },
+    )
+
+
+def canary_step(before: Canary | None, record: ConfigRecord, revision: int, instances: int) -> CloudEvent | None:
+    """What a change of a scope means for its canary: it begins, or ends; None where it means nothing.
+
+    Args:
+        before: The canary before the change.
+        record: The scope after it.
+        revision: Of the change.
+        instances: How many try the canary.
+    """
+    after = record.canary
+    canary = after or before
+    if canary is None or (before is not None and after is not None):
+        return None
+    kind: EventType = "config.canary"
+    if after is None:
+        kind = "config.promoted" if record.kind == "promote" else "config.rolledback"
+    return CloudEvent(
+        id=f"config-{revision}-canary",
+        type=kind,
+        source="central-hub/config",
+        subject=record.scope,
+        time=record.at,
+        data={
+            "service": record.scope,
+            "canary": canary.id,
+            "target": msgspec.to_builtins(canary.target),
+            "bake": canary.bake,
+            "instances": instances,
             "reason": record.reason,
             "author": record.author,
             "revision": revision,

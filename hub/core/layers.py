@@ -5,44 +5,58 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from hub.core.canary import Traits, seen_by
 from hub.wire.config import ConfigDifference, ConfigRecord, Layer, Pointer
 
 MAX_DEPTH: Final = 32
 """Levels of objects and lists that a configuration may have."""
 
 
-def layers(own: ConfigRecord | None, shared: ConfigRecord | None) -> Iterator[tuple[Layer, Mapping[str, Any]]]:
+def layers(
+    own: ConfigRecord | None, shared: ConfigRecord | None, instance: Traits | None = None
+) -> Iterator[tuple[Layer, Mapping[str, Any]]]:
     """The layers of a service, each laid over those before it.
 
     Args:
         own: The record of the service; None where it has none.
         shared: The record of `_all`; None where it has none.
+        instance: For whom: what is put is another for those who try a canary. None for those who try none.
     """
-    if own is not None:
-        yield "schema", own.defaults
-    if shared is not None:
-        yield "all-file", shared.file
-        yield "all", shared.values
-    if own is not None:
-        yield "file", own.file
-        yield "service", own.values
+    for_own, for_all = seen_by(own, instance), seen_by(shared, instance)
+    if for_own is not None:
+        yield "schema", for_own.defaults
+    if for_all is not None:
+        yield "all-file", for_all.file
+        yield "all" if for_all is shared else "all-canary", for_all.values
+    if for_own is not None:
+        yield "file", for_own.file
+        yield "service" if for_own is own else "canary", for_own.values
 
 
-def laid_together(own: ConfigRecord | None, shared: ConfigRecord | None) -> dict[str, Any]:
-    """What a service runs with."""
+def laid_together(
+    own: ConfigRecord | None, shared: ConfigRecord | None, instance: Traits | None = None
+) -> dict[str, Any]:
+    """What a service runs with, or one instance of it; see `layers`."""
     together: dict[str, Any] = {}
-    for _, layer in layers(own, shared):
+    for _, layer in layers(own, shared, instance):
         together = laid_over(together, layer)
     return together
 
 
-def origins(own: ConfigRecord | None, shared: ConfigRecord | None) -> dict[Pointer, Layer]:
-    """Where each value comes from that is no object, or an empty one."""
+def origins(
+    own: ConfigRecord | None, shared: ConfigRecord | None, instance: Traits | None = None
+) -> dict[Pointer, Layer]:
+    """Where each value comes from that is no object, or an empty one. A canary's are those that are other than put."""
     found: dict[Pointer, Layer] = {}
     together: dict[str, Any] = {}
-    for name, layer in layers(own, shared):
+    for name, layer in layers(own, shared, instance):
         together = laid_over(together, layer)
-        found.update((path, name) for path, _ in leaves(layer))
+        below: Layer = "service" if name == "canary" else "all"
+        put = own if name == "canary" else shared if name == "all-canary" else None
+        same = dict(leaves(put.values)) if put is not None else {}
+        found.update(
+            (path, below if path in same and _same(same[path], value) else name) for path, value in leaves(layer)
+        )
     return {path: found[path] for path, _ in leaves(together)}
 
 

@@ -74,6 +74,10 @@ class Rollouts:
         """The keys of everybody who has said something."""
         return iter(self._words)
 
+    def word(self, key: str) -> Word | None:
+        """What an instance has said; None where it has said nothing."""
+        return self._words.get(key)
+
     def runs(self, key: str, revision: int) -> bool:
         """Whether an instance has said that it runs with this revision, or a newer one."""
         word = self._words.get(key)

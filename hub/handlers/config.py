@@ -7,14 +7,18 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from random import uniform
 from typing import Any, Final, Protocol
+from uuid import uuid4
 
 import msgspec
 
-from hub.core.configs import Configs, Draft, Plan, Signature
-from hub.core.happenings import configured
-from hub.core.layers import differences, laid_over, patched
+from hub.core.canary import Traits, compared, traits
+from hub.core.configs import Configs, Effect, Plan
+from hub.core.drafts import Draft, Signature, own_values
+from hub.core.happenings import canary_step, configured
+from hub.core.layers import differences, patched
 from hub.core.registry import Registry
 from hub.errors import NotFound, PayloadTooLarge, Unavailable
+from hub.handlers.audience import Audience
 from hub.handlers.changes import ANY, Changes
 from hub.handlers.clock import Clock
 from hub.handlers.endpoint import Respond
@@ -85,6 +89,7 @@ class Configuration:
         self._configs = configs
         self._ledger = ledger
         self._registry = registry
+        self._audience = Audience(registry)
         self._events = events
         self._changes = changes
         self._clock = clock
@@ -118,7 +123,12 @@ class Configuration:
 
     def get(self, payload: bytes) -> bytes:
         """The encoded `Config`, as far as this hub has heard."""
-        return self._fitting(self._configs.answer(self._decode_get(payload).service))
+        request = self._decode_get(payload)
+        if request.instance is None:
+            return self._fitting(self._configs.answer(request.service))
+        entry = self._registry.catalog.entries.get(subjects.instance_key(request.service, request.instance))
+        instance = Traits(request.service, request.instance) if entry is None else traits(entry.record)
+        return self._fitting(self._configs.answer(request.service, instance))
 
     def validate(self, payload: bytes) -> bytes:
         """The encoded `ConfigVerdict`."""
@@ -151,8 +161,11 @@ class Configuration:
     def put(self, payload: bytes) -> Coroutine[Any, Any, bytes]:
         """The encoded `ConfigChanged`, once all of it is stored."""
         request = self._decode_put(payload)
-        drafts = [Draft(change.service, values=change.values, revision=change.revision) for change in request.changes]
-        return self._change("put", request, lambda: drafts)
+        drafts = [
+            Draft(change.service, values=change.values, revision=change.revision, canary=request.canary)
+            for change in request.changes
+        ]
+        return self.change("canary" if request.canary else "put", request, lambda: drafts)
 
     def patch(self, payload: bytes) -> Coroutine[Any, Any, bytes]:
         """The encoded `ConfigChanged`, once all of it is stored."""
@@ -160,11 +173,16 @@ class Configuration:
 
         def drafts() -> Sequence[Draft]:
             return [
-                Draft(each.service, values=patched(self._put_for(each.service), each.values), revision=each.revision)
+                Draft(
+                    each.service,
+                    values=patched(self._put_for(each.service), each.values),
+                    revision=each.revision,
+                    canary=request.canary,
+                )
                 for each in request.changes
             ]
 
-        return self._change("patch", request, drafts)
+        return self.change("canary" if request.canary else "patch", request, drafts)
 
     def delete(self, payload: bytes) -> Coroutine[Any, Any, bytes]:
         """The encoded `ConfigChanged`, once it is stored that nothing is put."""
@@ -178,31 +196,32 @@ class Configuration:
         """The encoded `ConfigChanged`, once the schema is stored."""
         request = self._decode_schema_put(payload)
         draft = Draft(request.service, schema=request.schema, revision=request.revision)
-        return self._change("schema", request, lambda: [draft], force=request.force)
+        return self.change("schema", request, lambda: [draft], force=request.force)
 
     async def take_files(self, drafts: Sequence[Draft], wish: Wish) -> None:
         """Store what files say. Raises as `Configs.plan` does, and what the store raises."""
-        await self._change("file", wish, lambda: drafts)
+        await self.change("file", wish, lambda: drafts)
 
-    # --- inside: changing
-
-    async def _delete(self, request: config.DeleteConfig) -> bytes:
-        await self._newest(request.service)
-        draft = Draft(request.service, values={}, revision=request.revision)
-        return await self._change("delete", request, lambda: [draft])
-
-    async def _rollback(self, request: config.RollbackConfig) -> bytes:
-        earlier = await self._at(request.service, request.target)
-        draft = Draft(request.service, values=earlier.values, revision=request.revision)
-        return await self._change("rollback", request, lambda: [draft])
-
-    async def _change(
+    async def change(
         self, kind: config.ChangeKind, wish: Wish, drafts: Callable[[], Sequence[Draft]], *, force: bool = False
     ) -> bytes:
+        """The encoded `ConfigChanged`, once it is stored.
+
+        Args:
+            kind: What the change is.
+            wish: Who wants it, and why.
+            drafts: What is to be, by what is known when it is called: it is called again when others were faster.
+            force: Whether what is not valid is stored, too.
+
+        Raises:
+            HubError: as `Configs.plan` does, and what the store raises.
+        """
         for attempt in range(_ATTEMPTS):
             await self._hear_of(drafts())
-            signature = Signature(kind, wish.author, wish.reason, self._clock.wall())
+            signature = Signature(kind, wish.author, wish.reason, self._clock.wall(), id=uuid4().hex)
             plan = self._configs.plan(drafts(), signature, force=force)
+            if kind == "canary":
+                self._audience.expect(plan)
             if wish.dry_run or not plan.records:
                 return self._changed(plan, 0)
             try:
@@ -214,6 +233,18 @@ class Configuration:
                 self._learn(plan, revision)
                 return self._changed(plan, revision)
         raise Unavailable("configuration: others keep changing it; try again")
+
+    # --- inside: changing
+
+    async def _delete(self, request: config.DeleteConfig) -> bytes:
+        await self._newest(request.service)
+        draft = Draft(request.service, values={}, revision=request.revision)
+        return await self.change("delete", request, lambda: [draft])
+
+    async def _rollback(self, request: config.RollbackConfig) -> bytes:
+        earlier = await self._at(request.service, request.target)
+        draft = Draft(request.service, values=earlier.values, revision=request.revision)
+        return await self.change("rollback", request, lambda: [draft])
 
     async def _hear_of(self, drafts: Sequence[Draft]) -> None:
         """Return once the revisions that a change is made upon are known here; or one of them is none of its scope."""
@@ -248,12 +279,17 @@ class Configuration:
     def _learn(self, plan: Plan, revision: int) -> None:
         first = revision - len(plan.records) + 1
         for number, (scope, record) in enumerate(plan.decoded.items(), start=first):
+            before = plan.before[scope]
+            was = before.canary if before is not None else None
             self._configs.learn(scope, record, number)
             self._events.append(configured(record, number))
+            tried = record.canary or was
+            if tried and (step := canary_step(was, record, number, self._audience.count(scope, tried))):
+                self._events.append(step)
             self._learned(scope)
 
     def _changed(self, plan: Plan, revision: int) -> bytes:
-        scopes = [self._effect(effect.scope, effect.differences) for effect in plan.effects[:_SCOPES_SHOWN]]
+        scopes = [self._effect(effect) for effect in plan.effects[:_SCOPES_SHOWN]]
         omitted = len(plan.effects) - len(scopes)
         while True:
             encoded = encode(config.ConfigChanged(revision=revision, scopes=tuple(scopes), omitted=omitted))
@@ -262,14 +298,18 @@ class Configuration:
             kept = len(scopes) // 2
             scopes, omitted = scopes[:kept], omitted + len(scopes) - kept
 
-    def _effect(self, scope: str, found: tuple[config.ConfigDifference, ...]) -> config.ChangedScope:
-        known = self._configs.own(scope)
-        service = self._registry.catalog.services.get(scope)
+    def _effect(self, effect: Effect) -> config.ChangedScope:
+        known = self._configs.own(effect.scope)
+        service = self._registry.catalog.services.get(effect.scope)
+        if effect.canary is not None:
+            instances = self._audience.count(effect.scope, effect.canary)
+        else:
+            instances = len(service.entries) if service else 0
         return config.ChangedScope(
-            service=scope,
+            service=effect.scope,
             revision=known.revision if known else 0,
-            differences=found[:_DIFFERENCES_SHOWN],
-            instances=len(service.entries) if service else 0,
+            differences=effect.differences[:_DIFFERENCES_SHOWN],
+            instances=instances,
         )
 
     # --- inside: reading
@@ -292,8 +332,8 @@ class Configuration:
         if not base:
             earlier = await self._ledger.history(query.service, before=target, limit=1)
             base = earlier[0].revision if earlier else 0
-        before = _said(await self._at(query.service, base)) if base else {}
-        found = differences(before, _said(after))
+        before, after = compared(await self._at(query.service, base) if base else None, after)
+        found = differences(own_values(before), own_values(after))
         return self._fitting(
             encode(config.ConfigDiff(service=query.service, base=base, target=target, differences=found))
         )
@@ -343,7 +383,3 @@ def _revision(entry: Entry, record: config.ConfigRecord) -> config.ConfigRevisio
         reason=record.reason,
         changed=record.changed,
     )
-
-
-def _said(record: config.ConfigRecord) -> dict[str, Any]:
-    return laid_over(record.file, record.values)

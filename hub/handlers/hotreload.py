@@ -10,7 +10,8 @@ from typing import Any, Final, NamedTuple
 import structlog
 
 from hub.core.condition import Condition, warning
-from hub.core.configs import Configs, Draft
+from hub.core.configs import Configs
+from hub.core.drafts import Draft
 from hub.errors import HubError, InvalidConfig
 from hub.handlers.config import Configuration
 from hub.store.files import Reading, changes, read

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from hub.core.answers import Answers
+from hub.core.canary import Traits, traits
 from hub.core.happenings import happened
 from hub.core.registry import Admission, Registry
 from hub.errors import NotFound, PayloadTooLarge, Unavailable
@@ -49,7 +50,7 @@ class Registration:
         clock: Clock,
         metrics: Metrics,
         *,
-        config: Callable[[str], dict[str, Any]],
+        config: Callable[[str, Traits], dict[str, Any]],
     ) -> None:
         self._config = config
         self._registry = registry
@@ -174,7 +175,7 @@ class Registration:
                 ttl=record.ttl,
                 heartbeat_subject=subjects.heartbeat(subjects.instance_key(record.name, record.instance_id)),
                 dependencies=self._dependencies(record) if "dependencies" in request.include else None,
-                config=self._config(record.name) if "config" in request.include else None,
+                config=self._config(record.name, traits(record)) if "config" in request.include else None,
             )
         )
 

@@ -7,15 +7,17 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
+import msgspec
 import nats.errors
 import structlog
 from nats.aio.client import Client
 
+from hub.core.canary import state, traits, tries
 from hub.core.configs import Configs
 from hub.core.happenings import refused as told_refused
 from hub.core.happenings import rolled_out
 from hub.core.registry import Registry
-from hub.core.rollouts import Rollouts
+from hub.core.rollouts import Rollouts, Word
 from hub.handlers.clock import Clock
 from hub.store.events import EventLog
 from hub.store.lease import LeaderLease
@@ -97,6 +99,10 @@ class Rollout:
             log.info("configuration refused", key=key, revision=refused.revision, reason=refused.reason)
             self._tell(told_refused(key, refused.revision, refused.reason, wall))
 
+    def word(self, key: str) -> Word | None:
+        """What an instance has said that it runs with; None where it has said nothing."""
+        return self._rollouts.word(key)
+
     def status(self, payload: bytes) -> bytes:
         """The encoded `ConfigStatus`, as far as this hub has heard."""
         query = self._decode(payload)
@@ -104,6 +110,7 @@ class Rollout:
         now = self._clock.now()
         counts: Counter[Verdict] = Counter()
         rows: list[InstanceConfig] = []
+        canaries = list(self._configs.canaries(query.service))
         size, following = 0, None
         for entry in service.sorted() if service else ():
             stands = self._rollouts.stands(query.service, entry.record.instance_id, entry.key, now)
@@ -114,7 +121,8 @@ class Rollout:
             if rows and (len(rows) == query.limit or size > self._max_bytes):
                 following = rows[-1].instance_id
             else:
-                rows.append(stands)
+                trying = any(tries(canary.target, traits(entry.record)) for canary in canaries)
+                rows.append(msgspec.structs.replace(stands, canary=True) if trying else stands)
         return encode(
             ConfigStatus(
                 service=query.service,
@@ -122,6 +130,7 @@ class Rollout:
                 counts=dict(counts),
                 instances=tuple(rows),
                 next=following,
+                canary=state(canaries[0]) if canaries else None,
             )
         )
 

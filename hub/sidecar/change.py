@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hub.sidecar.translation import members
+from hub.wire.canary import CanaryPlan
 from hub.wire.codec import encode
 from hub.wire.config import ConfigChange
 from hub.wire.names import Author, Reason
@@ -17,6 +18,8 @@ class OneChange(ConfigChange, frozen=True, kw_only=True):
     reason: Reason = ""
     dry_run: bool = False
     """Whether to decide and answer as if, and store nothing."""
+    canary: CanaryPlan | None = None
+    """Whether some instances are to try it first, and which; null puts it for all at once."""
 
 
 def one_change(body: bytes, places: Mapping[str, str]) -> bytes:

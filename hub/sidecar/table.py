@@ -11,6 +11,7 @@ from hub.sidecar.row import Row
 from hub.sidecar.translation import with_probe
 from hub.wire.channels import CHANNELS
 from hub.wire.config import (
+    AbortCanary,
     Config,
     ConfigChanged,
     ConfigDiff,
@@ -24,6 +25,7 @@ from hub.wire.config import (
     DeleteConfig,
     GetConfig,
     GetConfigSchema,
+    PromoteCanary,
     PutConfig,
     PutConfigSchema,
     ReloadConfig,
@@ -266,6 +268,30 @@ TABLE: Final = (
         reply=ConfigDiff,
         refusals=(404, 413, 504),
         conditional=True,
+    ),
+    Row(
+        method="POST",
+        path="/config/{service}/promote",
+        audience="operators",
+        answers="`hub.config.promote`: what some try is put for all; 404 where none is tried",
+        handle=answers.posted,
+        channel=_ON["promote-canary"],
+        body=PromoteCanary,
+        reply=ConfigChanged,
+        refusals=(404, 409),
+        example="""--json '{"author":"ada","reason":"looks good"}'""",
+    ),
+    Row(
+        method="POST",
+        path="/config/{service}/abort",
+        audience="operators",
+        answers="`hub.config.abort`: what some try is taken back; 404 where none is tried",
+        handle=answers.posted,
+        channel=_ON["abort-canary"],
+        body=AbortCanary,
+        reply=ConfigChanged,
+        refusals=(404, 409),
+        example="""--json '{"author":"ada","reason":"fills got worse"}'""",
     ),
     Row(
         method="POST",

@@ -132,6 +132,7 @@ CATALOGUE: Final = (
         "Instances that tell what configuration they run, by verdict: applied, pending, refused, lagging.",
         ("verdict",),
     ),
+    Described("hub_config_canaries", "gauge", "Canaries of configuration that are being tried."),
     Described(
         "hub_config_files_broken",
         "gauge",

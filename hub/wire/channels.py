@@ -13,6 +13,7 @@ from hub.wire import subjects
 from hub.wire.admin import Desires, Drain, GetDesired, Maintenance, OverrideMetadata, OverrideWeight, Undrain
 from hub.wire.channel import HUB, OPERATOR, READER, SERVICE, Channel, Role
 from hub.wire.config import (
+    AbortCanary,
     Config,
     ConfigChanged,
     ConfigDiff,
@@ -28,6 +29,7 @@ from hub.wire.config import (
     GetConfig,
     GetConfigSchema,
     PatchConfig,
+    PromoteCanary,
     PutConfig,
     PutConfigSchema,
     ReloadConfig,
@@ -78,6 +80,8 @@ MESSAGES: Final[dict[str, type[Struct]]] = {
     "config-history": ConfigHistory,
     "config-diff-query": ConfigDiffQuery,
     "config-diff": ConfigDiff,
+    "promote-canary": PromoteCanary,
+    "abort-canary": AbortCanary,
     "rollback-config": RollbackConfig,
     "delete-config": DeleteConfig,
     "reload-config": ReloadConfig,
@@ -300,6 +304,20 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         ConfigDiff,
         "In what do two revisions of a scope differ?",
         (OPERATOR, READER),
+    ),
+    _config(
+        "promote-canary",
+        subjects.CONFIG_PROMOTE,
+        PromoteCanary,
+        ConfigChanged,
+        "Puts for all what some instances try, before its time.",
+    ),
+    _config(
+        "abort-canary",
+        subjects.CONFIG_ABORT,
+        AbortCanary,
+        ConfigChanged,
+        "Takes back what some instances try.",
     ),
     _config(
         "rollback-config",

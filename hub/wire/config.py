@@ -2,7 +2,8 @@
 
 A scope is a service, or `_all` for what every service shares. Its configuration is a JSON object. What a service runs
 with is laid together from layers, later ones over earlier ones, object by object: the defaults in its schema, `_all`
-(the file, then what was put), the service (the file, then what was put).
+(the file, then what was put), the service (the file, then what was put). What was put is another for those who try a
+canary of it.
 
 Every change is one revision of the bucket `hub-config`, unique in it and growing. A service runs at the higher one of
 its own newest revision and that of `_all`. The record of each change is kept whole, and republished by the NATS server
@@ -16,6 +17,7 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
+from hub.wire.canary import Canary, CanaryPlan, CanaryState
 from hub.wire.names import Author, InstanceId, Reason, ServiceName
 
 EVERYBODY: Final = "_all"
@@ -36,10 +38,11 @@ Scope = Annotated[
 Revision = Annotated[int, Meta(ge=0)]
 Pointer = str
 """A place in a configuration, as JSON Pointer has it (RFC 6901): `/risk/limits/0`; empty for all of it."""
-Layer = Literal["schema", "all-file", "all", "file", "service"]
-"""Where a value comes from: the defaults in the schema, the shared file, what was put for `_all`, the service's file,
-what was put for the service."""
-ChangeKind = Literal["put", "patch", "rollback", "delete", "schema", "file"]
+Layer = Literal["schema", "all-file", "all", "all-canary", "file", "service", "canary"]
+"""Where a value comes from: the defaults in the schema, the shared file, what was put for `_all`, a canary of that, the
+service's file, what was put for the service, a canary of that."""
+ChangeKind = Literal["put", "patch", "rollback", "delete", "schema", "file", "canary", "promote", "abort"]
+"""What a change was. `canary` puts for those who try it; `promote` puts the same for all, `abort` takes it back."""
 Verdict = Literal["applied", "pending", "refused", "lagging", "unknown"]
 """How an instance stands to the wanted revision: it runs it; it was told and has said nothing yet; it has refused it;
 it has said nothing for too long; it has never said what it runs."""
@@ -63,6 +66,8 @@ class ConfigRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
     changed: tuple[Pointer, ...] = ()
     """What this change changed, the first hundred places."""
+    canary: Canary | None = None
+    """What some instances try before it is put for all."""
 
 
 class Violation(Struct, frozen=True, kw_only=True):
@@ -91,6 +96,8 @@ class GetConfig(Struct, frozen=True, kw_only=True):
     """Asks what a service is to run with; of `_all`, what is shared."""
 
     service: Scope
+    instance: InstanceId | None = None
+    """For which of its instances: it may be one that tries a canary. null for those who try none."""
 
 
 class Config(Struct, frozen=True, kw_only=True):
@@ -111,6 +118,8 @@ class Config(Struct, frozen=True, kw_only=True):
     reason: str = ""
     at: datetime | None = None
     """When this scope was changed last, by whom, and why."""
+    canary: CanaryState | None = None
+    """The canary of this scope that is being tried, by whomever."""
 
 
 class ValidateConfig(Struct, frozen=True, kw_only=True):
@@ -203,12 +212,28 @@ class PutConfig(_Signed, frozen=True, kw_only=True):
     """Puts the configuration of one scope, or of many in one atomic step, all or nothing."""
 
     changes: Annotated[tuple[ConfigChange, ...], Meta(min_length=1, max_length=MAX_CHANGES)]
+    canary: CanaryPlan | None = None
+    """Whether some instances are to try it first, and which; null puts it for all at once."""
 
 
 class PatchConfig(_Signed, frozen=True, kw_only=True):
     """Patches what was put for one scope, or for many in one atomic step, all or nothing."""
 
     changes: Annotated[tuple[ConfigChange, ...], Meta(min_length=1, max_length=MAX_CHANGES)]
+    canary: CanaryPlan | None = None
+    """Whether some instances are to try it first, and which; null puts it for all at once."""
+
+
+class PromoteCanary(_Signed, frozen=True, kw_only=True):
+    """Puts for all what some try, before its time. What was changed in one step is promoted in one step."""
+
+    service: Scope
+
+
+class AbortCanary(_Signed, frozen=True, kw_only=True):
+    """Takes back what some try. What was changed in one step is taken back in one step."""
+
+    service: Scope
 
 
 class RollbackConfig(_Signed, frozen=True, kw_only=True):
@@ -263,7 +288,7 @@ class ChangedScope(Struct, frozen=True, kw_only=True):
     """The scope's new revision; of a dry run, and of who only shares what changed, its present one."""
     differences: tuple[ConfigDifference, ...]
     instances: int
-    """How many of its instances are registered."""
+    """How many of its instances are registered; of a canary, how many of these try it."""
 
 
 class ConfigChanged(Struct, frozen=True, kw_only=True):
@@ -328,6 +353,8 @@ class InstanceConfig(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """When it said so first."""
     refused: ConfigRefusal | None = None
     """What it has refused, where that is newer than what it runs."""
+    canary: bool = False
+    """Whether it is one of those who try a canary."""
 
 
 class ConfigStatus(Struct, frozen=True, kw_only=True):
@@ -341,3 +368,5 @@ class ConfigStatus(Struct, frozen=True, kw_only=True):
     instances: tuple[InstanceConfig, ...]
     next: str | None = None
     """What to ask for as `after`, where the list was cut."""
+    canary: CanaryState | None = None
+    """The canary of the service, or else of `_all`, that is being tried."""

@@ -83,7 +83,7 @@ async def register_in_time(client: Client, name: str, seconds: float, **given: A
 
 
 async def held_by(client: Client, stream: str, servers: int, seconds: float) -> str:
-    """Wait until so many servers have all of a stream, since one that still reads cannot replace another; its leader."""
+    """Wait until so many servers have all of a stream, since one that still reads can replace no other; its leader."""
     deadline = time.monotonic() + seconds
     while True:
         info = await client.jetstream().stream_info(stream)

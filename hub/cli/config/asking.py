@@ -13,7 +13,16 @@ from hub.cli.config import rendering
 from hub.cli.session import Session, connected, run
 from hub.errors import Conflict, HubError
 from hub.wire import subjects
-from hub.wire.config import EVERYBODY, Config, ConfigChanged, DeleteConfig, GetConfig, RollbackConfig
+from hub.wire.config import (
+    EVERYBODY,
+    AbortCanary,
+    Config,
+    ConfigChanged,
+    DeleteConfig,
+    GetConfig,
+    PromoteCanary,
+    RollbackConfig,
+)
 
 T = TypeVar("T")
 
@@ -28,9 +37,9 @@ def ask(urls: list[str], timeout: float, subject: str, question: object, kind: t
     return run(asked())
 
 
-def present(urls: list[str], timeout: float, service: str) -> Config:
-    """What a service is to run with now."""
-    return ask(urls, timeout, subjects.CONFIG_GET, GetConfig(service=service), Config)
+def present(urls: list[str], timeout: float, service: str, instance: str | None = None) -> Config:
+    """What a service is to run with now, or one instance of it."""
+    return ask(urls, timeout, subjects.CONFIG_GET, GetConfig(service=service, instance=instance), Config)
 
 
 def change(
@@ -66,7 +75,7 @@ def confirmed(
     timeout: float,
     as_json: bool,
     subject: str,
-    question: RollbackConfig | DeleteConfig,
+    question: RollbackConfig | DeleteConfig | PromoteCanary | AbortCanary,
     *,
     unasked: bool,
 ) -> None:
@@ -78,13 +87,13 @@ def confirmed(
     if not (unasked or question.dry_run):
         if as_json or not sys.stdin.isatty():
             raise click.UsageError("Nobody can be asked here: say --yes to do it, or --dry-run to look first.")
-        if question.revision is None:
+        if isinstance(question, RollbackConfig | DeleteConfig) and question.revision is None:
             revision = present(urls, timeout, service).own_revision
             question = msgspec.structs.replace(question, revision=revision)
         preview = msgspec.structs.replace(question, dry_run=True)
-        show(change(urls, timeout, subject, preview, service=service, expected=question.revision), dry_run=True)
+        show(change(urls, timeout, subject, preview, service=service, expected=_expected(question)), dry_run=True)
         click.confirm(f"Change {service}?", abort=True, err=True)
-    done = change(urls, timeout, subject, question, service=service, expected=question.revision)
+    done = change(urls, timeout, subject, question, service=service, expected=_expected(question))
     report(done, as_json=as_json, dry_run=question.dry_run)
 
 
@@ -106,6 +115,11 @@ def show(changed: ConfigChanged, *, dry_run: bool) -> None:
     output.print_line([rendering.summary(changed, dry_run=dry_run)])
     if changed.omitted:
         output.note(f"and {changed.omitted} more services that share this")
+
+
+def _expected(question: RollbackConfig | DeleteConfig | PromoteCanary | AbortCanary) -> int | None:
+    """At which revision the scope must be."""
+    return question.revision if isinstance(question, RollbackConfig | DeleteConfig) else None
 
 
 async def _explained(session: Session, error: Conflict, service: str, expected: int | None) -> HubError:

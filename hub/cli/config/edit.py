@@ -14,9 +14,11 @@ from hub.cli.config import rendering
 from hub.cli.config.arguments import scope
 from hub.cli.config.asking import ask, change, present, report, show
 from hub.cli.config.documents import Unreadable, parsed
+from hub.cli.config.trying import tried
 from hub.cli.options import connection, user
 from hub.errors import InvalidConfig
 from hub.wire import subjects
+from hub.wire.canary import CanaryPlan
 from hub.wire.config import ConfigChange, ConfigVerdict, PutConfig, ValidateConfig
 
 
@@ -24,8 +26,9 @@ from hub.wire.config import ConfigChange, ConfigVerdict, PutConfig, ValidateConf
 @scope
 @click.option("--reason", metavar="TEXT", default="", help="Why; kept with the revision.")
 @click.option("--author", metavar="NAME", default=user, show_default="you", help="Who; kept with the revision.")
+@tried
 @connection()
-def edit(urls: list[str], timeout: float, service: str, reason: str, author: str) -> None:
+def edit(urls: list[str], timeout: float, service: str, reason: str, author: str, canary: CanaryPlan | None) -> None:
     """Change what was put for SERVICE, or for _all, in $VISUAL or $EDITOR, as JSON.
 
     What is not valid may be edited again. What it changes is shown, and is put when you say so, if nobody else has
@@ -44,6 +47,7 @@ def edit(urls: list[str], timeout: float, service: str, reason: str, author: str
             return
         question = PutConfig(
             changes=(ConfigChange(service=service, values=values, revision=config.own_revision),),
+            canary=canary,
             author=author,
             reason=reason,
         )

@@ -10,16 +10,27 @@ from hub.cli.config.places import Place, found
 from hub.cli.options import connection, json_output
 from hub.errors import NotFound
 from hub.wire.config import Config
+from hub.wire.names import is_instance_id
 
 
 @click.command()
 @scope
 @click.argument("place", required=False, callback=place_given)
 @click.option("--origins", is_flag=True, help="A table of every value, and the layer that it comes from.")
+@click.option("--instance", metavar="ID", help="For this instance, which may be one that tries a canary.")
 @click.option("--put", is_flag=True, help="Only what was put, without files, defaults and what all services share.")
 @json_output("the answer as JSON, in the shape of the reply to hub.config.get; of a PLACE, the value there")
 @connection()
-def get(urls: list[str], timeout: float, as_json: bool, service: str, place: Place, origins: bool, put: bool) -> None:
+def get(
+    urls: list[str],
+    timeout: float,
+    as_json: bool,
+    service: str,
+    place: Place,
+    origins: bool,
+    instance: str | None,
+    put: bool,
+) -> None:
     """Show what SERVICE is to run with, as JSON: all of it, or what is at PLACE.
 
     SERVICE may be _all. A PLACE is written risk.max_leverage, or /risk/max_leverage. Secrets are shown by name. When
@@ -27,7 +38,9 @@ def get(urls: list[str], timeout: float, as_json: bool, service: str, place: Pla
     """
     if origins and put:
         raise click.UsageError("--origins tells of all layers, --put shows one: say one of them.")
-    config = present(urls, timeout, service)
+    if instance is not None and not is_instance_id(instance):
+        raise click.BadParameter(f"expected the id of an instance, got {instance!r}", param_hint="--instance")
+    config = present(urls, timeout, service, instance)
     try:
         shown = found(config.put if put else config.values, place)
     except LookupError as error:
@@ -48,4 +61,5 @@ def _heading(config: Config) -> str:
         return f"nothing is configured for {config.service}"
     changed = rendering.signature(config.author, config.at, config.reason, output.now())
     own = f"; its own is {config.own_revision}" if config.own_revision not in (0, config.revision) else ""
-    return f"{config.service} at revision {config.revision}{own}" + (f", changed {changed}" if changed else "")
+    tried = f"; a canary is being tried, see `hub config status {config.service}`" if config.canary else ""
+    return f"{config.service} at revision {config.revision}{own}" + (f", changed {changed}" if changed else "") + tried

@@ -15,6 +15,8 @@ VERBS: Final = {
     "status": Verb("hub.cli.config.status:status", "Show which instance runs with what; wait for a roll-out."),
     "history": Verb("hub.cli.config.history:history", "Show who changed what, when, and why."),
     "diff": Verb("hub.cli.config.diff:diff", "Show in what two revisions differ."),
+    "promote": Verb("hub.cli.config.promote:promote", "Put for all what some instances try."),
+    "abort": Verb("hub.cli.config.abort:abort", "Take back what some instances try."),
     "rollback": Verb("hub.cli.config.rollback:rollback", "Go back to an earlier revision."),
     "delete": Verb("hub.cli.config.delete:delete", "Take back all that was put; the history is kept."),
     "validate": Verb("hub.cli.config.validate:validate", "Check a file against the schema; store nothing."),

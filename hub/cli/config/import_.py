@@ -5,9 +5,11 @@ import click
 from hub.cli.config import documents
 from hub.cli.config.arguments import only_at, scope_name, signed
 from hub.cli.config.asking import change, report
+from hub.cli.config.trying import tried
 from hub.cli.options import connection, json_output
 from hub.errors import InvalidRequest, PayloadTooLarge
 from hub.wire import subjects
+from hub.wire.canary import CanaryPlan
 from hub.wire.config import MAX_CHANGES, ConfigChange, PutConfig
 
 
@@ -17,6 +19,7 @@ from hub.wire.config import MAX_CHANGES, ConfigChange, PutConfig
     "--service", callback=scope_name, help="FILE holds the values of this service alone, without its name around them."
 )
 @only_at
+@tried
 @signed
 @json_output("what was changed as JSON, in the shape of the reply to hub.config.put")
 @connection()
@@ -27,6 +30,7 @@ def import_(
     files: tuple[str, ...],
     service: str | None,
     revision: int | None,
+    canary: CanaryPlan | None,
     author: str,
     reason: str,
     dry_run: bool,
@@ -45,7 +49,7 @@ def import_(
     if len(found) > MAX_CHANGES:
         raise InvalidRequest(f"{len(found)} services are more than one step can change; import {MAX_CHANGES} at a time")
     changes = tuple(ConfigChange(service=name, values=values, revision=revision) for name, values in found.items())
-    question = PutConfig(changes=changes, author=author, reason=reason, dry_run=dry_run)
+    question = PutConfig(changes=changes, canary=canary, author=author, reason=reason, dry_run=dry_run)
     alone = changes[0].service if len(changes) == 1 else ""
     try:
         done = change(urls, timeout, subjects.CONFIG_PUT, question, service=alone, expected=revision)

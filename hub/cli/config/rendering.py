@@ -11,6 +11,7 @@ import msgspec
 from hub.cli import output
 from hub.cli.config.places import found, place
 from hub.cli.output import Cell, Column
+from hub.wire.canary import CanaryState
 from hub.wire.config import (
     EVERYBODY,
     ChangedScope,
@@ -50,6 +51,7 @@ STATUS: Final = (
     Column("VERDICT"),
     Column("RUNNING", right=True),
     Column("SINCE", right=True),
+    Column("TRIES", optional=True),
     Column("REFUSED", right=True, optional=True),
     Column("REASON", optional=True),
 )
@@ -139,6 +141,7 @@ def status(instances: Iterable[InstanceConfig], now: datetime) -> list[Row]:
             Cell(each.verdict, _VERDICT_STYLES[each.verdict]),
             "" if each.running is None else str(each.running),
             output.age(each.since, now) if each.since else "",
+            Cell("canary", "cyan") if each.canary else "",
             str(each.refused.revision) if each.refused else "",
             each.refused.reason if each.refused else "",
         ]
@@ -152,7 +155,23 @@ def counts(status: ConfigStatus) -> list[Cell | str]:
     for verdict, style in _VERDICT_STYLES.items():
         if number := status.counts.get(verdict):
             pieces += [", ", Cell(f"{number} {verdict}", style)]
+    if status.canary:
+        pieces.append(f"; {canary(status.canary)}")
     return pieces
+
+
+def canary(tried: CanaryState) -> str:
+    """What is being tried, by whom, since when, and for how long."""
+    target = tried.target
+    whom = [
+        *([f"{target.percent:g} %"] if target.percent < 100 else []),
+        *([f"zone {_some(target.zones)}"] if target.zones else []),
+        *([f"tags {_some(target.tags)}"] if target.tags else []),
+        *([f"version {target.version}"] if target.version else []),
+        *([f"instances {_some(target.instances)}"] if target.instances else []),
+    ]
+    since = f"{tried.since.astimezone():%H:%M:%S}"
+    return f"a canary is tried by {', '.join(whom) or 'all'} since {since}, for {tried.bake:g} s"
 
 
 def names(instances: Sequence[InstanceConfig]) -> str:
@@ -186,7 +205,7 @@ def _whom(changed: ConfigChanged) -> str:
     touched = [scope for scope in changed.scopes if scope.differences]
     if not touched:
         return "nobody: what services run with stays the same"
-    if any(scope.service == EVERYBODY for scope in touched):
+    if any(scope.service == EVERYBODY and not scope.instances for scope in touched):
         return "every service"
     instances = sum(scope.instances for scope in touched)
     if not instances:

@@ -7,9 +7,11 @@ import click
 from hub.cli.config.arguments import only_at, place_given, scope, signed
 from hub.cli.config.asking import change, present, report
 from hub.cli.config.places import NotAPlace, Place, given, in_list, patch, pointer
+from hub.cli.config.trying import tried
 from hub.cli.options import connection, json_output
 from hub.errors import InvalidRequest
 from hub.wire import subjects
+from hub.wire.canary import CanaryPlan
 from hub.wire.config import ConfigChange, PatchConfig
 
 
@@ -31,6 +33,7 @@ def _pairs(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ..
     help="Take back what was put there, so that the layers below show; may be repeated.",
 )
 @only_at
+@tried
 @signed
 @json_output("what was changed as JSON, in the shape of the reply to hub.config.patch")
 @connection()
@@ -42,6 +45,7 @@ def set_(
     pairs: tuple[tuple[Place, Any], ...],
     unset: tuple[Place, ...],
     revision: int | None,
+    canary: CanaryPlan | None,
     author: str,
     reason: str,
     dry_run: bool,
@@ -51,6 +55,9 @@ def set_(
     A KEY is written risk.max_leverage, or /risk/max_leverage where a key has dots in it. A VALUE is JSON where it can
     be read as JSON, else text: 3, true, [1,2], fast, '"3"'. An object is laid over the one that is there, key by key; a
     list takes the place of the whole list. A secret is set by name, as '{"$secret": "db-password"}'.
+
+    With --canary some instances try it first. After --bake it is put for all, by itself; where one of them refuses it
+    or becomes critical it is taken back, by itself. `hub config promote` and `abort` do not wait for that.
     """
     if not (pairs or unset):
         raise click.UsageError("Give KEY=VALUE, or --unset KEY.")
@@ -62,6 +69,7 @@ def set_(
     _refuse_elements(urls, timeout, service, [keys for keys, _ in changes])
     question = PatchConfig(
         changes=(ConfigChange(service=service, values=values, revision=revision),),
+        canary=canary,
         author=author,
         reason=reason,
         dry_run=dry_run,

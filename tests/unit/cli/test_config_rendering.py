@@ -81,7 +81,10 @@ def test_an_instance_that_refused_says_what_and_why() -> None:
         ],
         NOON,
     )
-    assert texts(rows) == [["o1", "refused", "6", "3m", "7", "no such exchange"], ["o2", "unknown", "", "", "", ""]]
+    assert texts(rows) == [
+        ["o1", "refused", "6", "3m", "", "7", "no such exchange"],
+        ["o2", "unknown", "", "", "", "", ""],
+    ]
 
 
 def test_the_head_counts_who_stands_how() -> None:

@@ -20,8 +20,8 @@ def test_a_service_runs_at_the_higher_revision_of_both_scopes() -> None:
 
 def test_its_own_values_lie_over_those_that_all_share() -> None:
     layered = Layered(own=stored(1, n=1), shared=stored(2, n=2, m=2))
-    assert layered.values() == {"n": 1, "m": 2}
-    assert layered.origins() == {"/n": "service", "/m": "all"}
+    assert layered.values(None) == {"n": 1, "m": 2}
+    assert layered.origins(None) == {"/n": "service", "/m": "all"}
 
 
 def test_nothing_stored_and_everything_deleted_are_both_empty() -> None:
@@ -41,5 +41,5 @@ def test_a_reading_is_older_where_either_scope_is() -> None:
 def test_what_was_heard_meanwhile_wins_over_a_reading_only_where_it_is_newer() -> None:
     heard = Layered(own=stored(4, n=4), shared=stored(5, m="heard"))
     read = Layered(own=stored(3, n=3), shared=stored(5, m="read"))
-    assert read.over(heard).values() == {"n": 4, "m": "read"}
+    assert read.over(heard).values(None) == {"n": 4, "m": "read"}
     assert read.over(Layered(own=NOTHING, shared=NOTHING)) == read

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.core.configs import Configs, Draft, Plan, Signature
+from hub.core.configs import Configs, Plan
+from hub.core.drafts import Draft, Signature
 from hub.errors import Conflict, InvalidConfig, InvalidRequest, PayloadTooLarge
 from hub.wire.config import EVERYBODY, Config, ConfigRecord, Violation
 from tests.unit.core.making import WALL
@@ -45,8 +46,8 @@ class Store:
         self.configs = Configs(Bounded)
         self.revision = 0
 
-    def change(self, *drafts: Draft, force: bool = False) -> Plan:
-        plan = self.configs.plan(drafts, WHO, force=force)
+    def change(self, *drafts: Draft, force: bool = False, signature: Signature = WHO) -> Plan:
+        plan = self.configs.plan(drafts, signature, force=force)
         assert plan.base == self.revision
         for scope, record in plan.records.items():
             self.revision += 1
