@@ -39,8 +39,8 @@ class CloudEvent(Struct, frozen=True, kw_only=True):
     `config.changed` has service, kind, changed, reason, author and revision, and is about `<scope>`;
     `config.applied` has service, revision and instances, how many there are: all who tell what they run now run that.
     `config.refused` has service, instance_id, revision and reason.
-    `config.canary`, `config.promoted` and `config.rolledback` have service, canary (its id), target, bake, instances (how
-    many try it), reason, author and revision, and are about `<scope>`."""
+    `config.canary`, `config.promoted` and `config.rolledback` have service, canary (its id), target, bake, instances
+    (how many try it), reason, author and revision, and are about `<scope>`."""
     specversion: Literal["1.0"] = "1.0"
     datacontenttype: Literal["application/json"] = "application/json"
     traceparent: str | UnsetType = UNSET

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nats.aio.client import Client
 from nats.errors import ProtocolError
 
 from hub.transport.direct import DirectClient, read_headers
@@ -91,3 +94,11 @@ async def test_a_line_that_is_none_of_the_protocol_is_an_error() -> None:
 )
 def test_headers_are_read_when_asked_for(raw: bytes, headers: dict[str, str] | None) -> None:
     assert read_headers(raw) == headers
+
+
+@given(
+    st.lists(st.binary(max_size=12) | st.sampled_from([b"A: b", b"A:\tb ", b" A : b", b"A B: c", b"A\x1c: b", b": b"]))
+)
+def test_headers_are_those_that_the_library_finds(lines: list[bytes]) -> None:
+    block = b"\r\n".join([*lines, b"", b""])
+    assert (read_headers(b"NATS/1.0\r\n" + block) or {}) == Client._parse_header_lines(block)
