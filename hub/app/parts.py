@@ -13,6 +13,7 @@ from nats.aio.client import Client
 
 from hub.app.nats import instances_connections
 from hub.core.answers import Answers
+from hub.core.condition import Condition, together
 from hub.core.configs import Configs
 from hub.core.graph_answers import GraphAnswers
 from hub.core.observations import Observations
@@ -32,11 +33,13 @@ from hub.handlers.listeners import ConfigListener, DesiredListener, RegistryList
 from hub.handlers.nats import NatsCheck
 from hub.handlers.observing import Observing
 from hub.handlers.rollout import Rollout
+from hub.handlers.staticfiles import StaticFiles
 from hub.handlers.supervisor import Supervisor
 from hub.handlers.sweep import Sweep
 from hub.handlers.wellbeing import Wellbeing
 from hub.probes import Probes, unsupported
 from hub.settings import Settings
+from hub.settings.model import DEFAULT_PATH
 from hub.store import streams
 from hub.store.events import EventLog
 from hub.store.jetstream import JetStreamBucket
@@ -208,6 +211,9 @@ class Parts:
             self.lease,
             watch=self._settings.platform.hot_reload_enabled,
         )
+        self.static_files = StaticFiles(
+            Path(self._settings.config.static_folder), Path(self._settings.file or DEFAULT_PATH), self.clock
+        )
         self.heartbeats = Heartbeats(
             self._client,
             self.registry,
@@ -237,7 +243,7 @@ class Parts:
             self._settings,
         )
         platform = dependencies(self._settings, self.clock)
-        self.wellbeing = Wellbeing(self._supervisor, self.nats, platform, self.doubt, lambda: self.files.condition)
+        self.wellbeing = Wellbeing(self._supervisor, self.nats, platform, self.doubt, self._how_files_are)
         self._health = HealthReporter(
             self._client,
             self.registry,
@@ -249,8 +255,12 @@ class Parts:
             max_bytes=self.max_bytes,
         )
 
+    def _how_files_are(self) -> Condition:
+        return together((self.files.condition, self.static_files.condition))
+
     async def _learn(self, system_url: str | None, system_seed: str | None) -> None:
         """Read all that is stored, hear all that is said. What operators want comes first, lest it come too late."""
+        await self.static_files.start()
         await self.observing.start()
         await self._stack.enter_async_context(self._watch_desired)
         await self._stack.enter_async_context(self._watch_config)
@@ -284,6 +294,7 @@ class Parts:
         self.keep("config-reminders", self.rollout.remind_rounds)
         self.keep("canary-rounds", self.canaries.watch_rounds)
         self.keep("config-files", self.files.run)
+        self.keep("static-files", self.static_files.run)
         await self.checking.start(self.keep)
 
     def doubt(self) -> str | None:
@@ -340,6 +351,7 @@ class Parts:
                 "hub_config_revision": lambda: self.configs.revision,
                 "hub_config_canaries": lambda: self.canaries.under_way,
                 "hub_config_files_broken": lambda: self.files.broken,
+                "hub_config_restart_needed": lambda: self.static_files.restart_needed,
             },
         )
 

@@ -44,13 +44,14 @@ def load(
     """
     environ = {name: value for name, value in (environ or {}).items() if value.strip()}
     found: _Found = {}
-    _take_file(found, _file(config_path, environ))
+    path = _file(config_path, environ)
+    _take_file(found, path)
     _take_environment(found, environ)
     _take_overrides(found, overrides or {})
-    return _build(found)
+    return _build(found, path)
 
 
-def _build(found: _Found) -> Settings:
+def _build(found: _Found, path: Path | None) -> Settings:
     values = {key: value for key, (value, _) in found.items()}
     origins = {key: origin for key, (_, origin) in found.items()}
     if values.get("log.format", "auto") == "auto":
@@ -60,7 +61,7 @@ def _build(found: _Found) -> Settings:
     for name, section in sections().items():
         own = {key.removeprefix(f"{name}."): value for key, value in values.items() if key.startswith(f"{name}.")}
         parts[name] = section(**own)
-    return Settings(**parts, origins=origins)
+    return Settings(**parts, origins=origins, file=None if path is None else str(path))
 
 
 # --- the file

@@ -93,6 +93,7 @@ class Config(_Section, frozen=True, kw_only=True):
     """The configuration of services."""
 
     folder: Text = "config/hot-reload"
+    static_folder: Text = "config/static"
 
 
 class Health(_Section, frozen=True, kw_only=True):
@@ -167,6 +168,7 @@ class Settings(_Section, frozen=True, kw_only=True):
         data_dir: Where a hub with a NATS of its own keeps everything.
         drain_timeout: Seconds that requests in flight have to be answered in when the hub stops.
         origins: Where each value that is not a default came from, by dotted key.
+        file: The file that was read; None where there was none.
     """
 
     data_dir: Text = ".hub"
@@ -184,6 +186,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     probes: Probes = Probes()
     platform: Platform = Platform()
     origins: dict[str, str] = {}
+    file: str | None = None
 
     def origin(self, key: str) -> str:
         """Where the value of a dotted key came from, in words: `default`, the file, the variable, the command line."""

@@ -27,6 +27,9 @@ PLATFORM_NAMES: Final = {
 }
 """What the platform's services are configured by already. A `HUB_` name for the same setting goes before it."""
 
+ABOUT: Final = frozenset({"origins", "file"})
+"""What `Settings` says of where it came from, and nobody sets."""
+
 _WORDS: Final = {
     "true": True,
     "1": True,
@@ -128,7 +131,7 @@ def _collect(section: type[msgspec.Struct], prefix: str, found: dict[str, Settin
         kind = kinds[name]
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             _collect(kind, f"{prefix}{name}.", found)
-        elif name != "origins":
+        elif prefix or name not in ABOUT:
             found[prefix + name] = Setting(prefix + name, kind, getattr(blank, name))
 
 

@@ -1,8 +1,9 @@
-"""A folder of TOML files, one for each scope of the configuration, read again whenever one of them changes."""
+"""Folders of TOML files: those that are applied whenever one of them changes, and those that only a start reads."""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 import tomllib
 from collections.abc import AsyncIterator
@@ -13,11 +14,14 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import watchfiles
 
+from hub.core.restart import Content
 from hub.wire.config import EVERYBODY
 from hub.wire.names import is_service_name
 
 LARGEST: Final = 64 * 1024
 """Bytes of a file: more would not fit into a record."""
+LARGEST_STATIC: Final = 1024 * 1024
+"""Bytes of a file that only a start reads."""
 _GATHER: Final = 200
 """Milliseconds in which changes are taken together: an editor writes, renames and removes."""
 _QUIET: Final = 50
@@ -52,6 +56,31 @@ def read(folder: Path) -> Reading | None:
     return reading
 
 
+def contents(folder: Path) -> dict[str, Content]:
+    """What every `*.toml` of a folder holds, by its path; nothing where the folder is not there. Blocks."""
+    try:
+        paths = sorted(path for path in folder.iterdir() if path.suffix == ".toml" and not path.name.startswith("."))
+    except OSError:
+        return {}
+    found = {str(path): content(path) for path in paths}
+    return {path: each for path, each in found.items() if each is not None}
+
+
+def content(path: Path) -> Content | None:
+    """What a TOML file holds; None where it is not there. Blocks."""
+    try:
+        data = _bytes(path, LARGEST_STATIC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        return Content(None, _explained(path, error))
+    try:
+        _parsed(data)
+    except ValueError as error:
+        return Content(hashlib.sha256(data).hexdigest(), _explained(path, error))
+    return Content(hashlib.sha256(data).hexdigest())
+
+
 async def changes(folder: Path) -> AsyncIterator[bool]:
     """Whether something in the folder has changed, again and again, at least every second.
 
@@ -74,18 +103,26 @@ async def changes(folder: Path) -> AsyncIterator[bool]:
 def _read(path: Path) -> dict[str, Any]:
     if path.stem != EVERYBODY and not is_service_name(path.stem):
         raise ValueError(f"expected a file called after a service, or {EVERYBODY}.toml")
+    values = _parsed(_bytes(path, LARGEST))
+    _check_finite(values)
+    return dict(msgspec.to_builtins(values))  # dates and times become text, as JSON has none
+
+
+def _bytes(path: Path, most: int) -> bytes:
     with path.open("rb") as file:
-        data = file.read(LARGEST + 1)
-    if len(data) > LARGEST:
-        raise ValueError(f"expected at most {LARGEST} bytes")
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise ValueError(f"expected at most {most} bytes")
+    return data
+
+
+def _parsed(data: bytes) -> dict[str, Any]:
     try:
-        values = tomllib.loads(data.decode())
+        return tomllib.loads(data.decode())
     except UnicodeDecodeError as error:
         raise ValueError(f"expected UTF-8, got another byte at {error.start}") from None
     except RecursionError:
         raise ValueError("it nests too deep") from None
-    _check_finite(values)
-    return dict(msgspec.to_builtins(values))  # dates and times become text, as JSON has none
 
 
 def _check_finite(value: object) -> None:

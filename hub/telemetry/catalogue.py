@@ -138,6 +138,11 @@ CATALOGUE: Final = (
         "gauge",
         "Configuration files that are refused; what they said before stays in force.",
     ),
+    Described(
+        "hub_config_restart_needed",
+        "gauge",
+        "1 while a file that only a start reads is not what it was then, else 0.",
+    ),
     Described("hub_build_info", "gauge", "Always 1; the label says which version runs.", ("version",)),
     Described("process_virtual_memory_bytes", "gauge", "Virtual memory of the hub process (Linux)."),
     Described("process_resident_memory_bytes", "gauge", "Memory that the hub process occupies (Linux)."),

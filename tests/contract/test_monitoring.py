@@ -28,7 +28,7 @@ _RULE = re.compile(
     r"      - alert: (?P<name>\w+)\n"
     r"        expr: (?:>-\n(?P<long>(?: {10}.+\n)+)|(?P<short>.+)\n)"
     r"(?:        for: (?P<after>\w+)\n)?"
-    r"        labels:\n          severity: (?P<severity>warning|critical)\n"
+    r"        labels:\n          severity: (?P<severity>info|warning|critical)\n"
     r"        annotations:\n          summary: '(?P<summary>.+)'\n"
 )
 

@@ -106,7 +106,7 @@ TASKS = (
         "watch-hub-leader",
         "check-nats",
     ),
-    *("probe-requests-sweeper", "observed", "config-reminders", "config-files", "canary-rounds"),
+    *("probe-requests-sweeper", "observed", "config-reminders", "config-files", "static-files", "canary-rounds"),
     *("adoption-rounds", "adoption-intake"),
     *("replicas", "declared-checks", "ttl-checks", "probes", "findings-rounds"),
 )

@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from hub.errors import SettingsError
@@ -70,7 +71,7 @@ def test_each_setting_is_documented_with_a_comment_and_its_variables() -> None:
 
 
 def test_the_documented_file_itself_changes_nothing() -> None:
-    assert load(DOCUMENT) == load()
+    assert msgspec.structs.replace(load(DOCUMENT), file=None) == load()
 
 
 def test_the_documented_file_with_all_it_documents_is_taken(tmp_path: Path) -> None:
