@@ -18,6 +18,7 @@ from hub.core.registry import Registry
 from hub.errors import StartupError
 from hub.handlers.admin import Admin
 from hub.handlers.adoption import Adoption
+from hub.handlers.configschemas import RegisteredSchemas
 from hub.handlers.following import Following
 from hub.handlers.graph import Graphs
 from hub.handlers.health import HealthAnswers
@@ -194,7 +195,14 @@ class Hub:
         desk, registry, clock, budget = self._desk, parts.registry, parts.clock, parts.answers.budget
         bucket, desired = following.traced(parts.bucket, "registry"), following.traced(parts.desired, "desired")
         registration = Registration(
-            registry, parts.answers, bucket, parts.events, clock, self.metrics, config=parts.configs.values
+            registry,
+            parts.answers,
+            bucket,
+            parts.events,
+            clock,
+            self.metrics,
+            config=parts.configs.values,
+            schemas=RegisteredSchemas(parts.configs, parts.configuration, registry),
         )
         admin = Admin(registry, parts.bucket, desired, parts.events, clock, max_bytes=budget)
         await desk.answer(subjects.REGISTER, registration.register)

@@ -13,6 +13,7 @@ import msgspec
 from hub.client.address import local_address, urls_given
 from hub.client.config import ClientConfig
 from hub.client.configcopy import ConfigCopy
+from hub.client.configtype import schema_of
 from hub.client.instances import Instances
 from hub.client.registration import Registration
 from hub.client.session import Session, completed, finish
@@ -74,6 +75,9 @@ class CentralHubClient:
         start_timeout: Seconds to find NATS and a hub in.
         timeout: Seconds that a call may take in all, when it cannot be answered from the cache.
         config_cache: The folder in which the last good configuration is kept; None keeps none.
+        config_schema: What the service's configuration must be like: a JSON Schema (draft 2020-12), or the type that it
+            is loaded as, for which one is made. It is registered with the service; where the hub does not take it, the
+            service is registered all the same, and a warning says why. Of several versions, the newest one's holds.
 
     Attributes:
         config: The configuration of this service; see `ClientConfig`.
@@ -107,6 +111,7 @@ class CentralHubClient:
         start_timeout: float = 10.0,
         timeout: float = 5.0,
         config_cache: str | os.PathLike[str] | None = None,
+        config_schema: dict[str, Any] | type[Any] | None = None,
     ) -> None:
         kind = {"type": service_type} if service_type is not None else {}
         self._offer = _check(
@@ -129,6 +134,7 @@ class CentralHubClient:
                     "deregister_after": deregister_after,
                     "checks": tuple(checks),
                     "protect_threshold": protect_threshold,
+                    "config_schema": schema_of(config_schema),
                 }
             )
         )

@@ -29,6 +29,22 @@ def converted(service: str, values: dict[str, Any], kind: type[T]) -> T:
         raise _explained(service, payload, kind, str(error)) from None
 
 
+def schema_of(given: dict[str, Any] | type[Any] | None) -> dict[str, Any] | None:
+    """The JSON Schema of a configuration: as it is given, or of a type that `converted` takes.
+
+    Raises:
+        InvalidRequest: msgspec has no schema for the type.
+    """
+    if given is None or isinstance(given, dict):
+        return given
+    try:
+        return msgspec.json.schema(given)
+    except (TypeError, ValueError, msgspec.MsgspecError) as error:
+        raise InvalidRequest(
+            f"config_schema: expected a JSON Schema, or a type that there is one for; {error}", field="config_schema"
+        ) from None
+
+
 def _explained(service: str, payload: bytes, kind: type[Any], complaint: str) -> InvalidConfig:
     words, place = complaint, None
     try:

@@ -173,6 +173,12 @@ class Registration:
         self._asked = False
         self._uses.repeat()
         self._interval = max(0.05, answer.heartbeat_interval)
+        outcome = answer.config_schema
+        if outcome is not None and outcome.reason:
+            words = "accepted, but what is stored is not valid by it" if outcome.accepted else "not accepted"
+            log.warning("%s: the schema of its configuration is %s (%s)", self._key, words, outcome.reason)
+        if outcome is not None and not outcome.accepted and outcome.retryable:
+            self._asked = True  # with the next beat
 
     async def _keep(self) -> None:
         while True:

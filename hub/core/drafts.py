@@ -53,6 +53,8 @@ class Draft(NamedTuple):
     """How the values are to be tried first; None puts them for all."""
     ends: str = ""
     """The canary that this ends, by its id; empty where none may be under way."""
+    version: str | None = None
+    """Of the instance that registers the schema; None where it is put."""
 
 
 class Signature(NamedTuple):
@@ -95,6 +97,9 @@ def drafted(draft: Draft, known: Known | None, signature: Signature, compile_sch
         given["defaults"] = compile_schema(draft.schema).defaults()
     elif draft.schema is None:
         given["defaults"] = {}
+    if draft.schema is not UNSET:
+        given["schema_registered"] = draft.version is not None
+        given["schema_version"] = before.schema_version if draft.version is None else draft.version
     if draft.ends:
         given["canary"] = None
     if draft.canary is not None:

@@ -13,6 +13,7 @@ from hub.core.happenings import happened
 from hub.core.registry import Admission, Registry
 from hub.errors import NotFound, PayloadTooLarge, Unavailable
 from hub.handlers.clock import Clock
+from hub.handlers.configschemas import RegisteredSchemas
 from hub.store.events import EventLog
 from hub.store.ports import Bucket, RevisionConflict
 from hub.telemetry.metrics import Metrics
@@ -21,7 +22,7 @@ from hub.wire.codec import Decoder, encode
 from hub.wire.discovery import Discover, Discovered
 from hub.wire.names import Source
 from hub.wire.record import Record
-from hub.wire.registration import BEATS_PER_TTL, Deregister, Deregistered, Register, Registered
+from hub.wire.registration import BEATS_PER_TTL, Deregister, Deregistered, Register, Registered, SchemaOutcome
 
 _ATTEMPTS = 5
 _DEPENDENCY_INSTANCES = 32
@@ -51,8 +52,10 @@ class Registration:
         metrics: Metrics,
         *,
         config: Callable[[str, Traits], dict[str, Any]],
+        schemas: RegisteredSchemas,
     ) -> None:
         self._config = config
+        self._schemas = schemas
         self._registry = registry
         self._answers = answers
         self._bucket = bucket
@@ -73,7 +76,9 @@ class Registration:
         return self._deregister(self._decode_deregister(payload))
 
     async def _register(self, request: Register) -> bytes:
-        return self._registered(request, *await self.store(request))
+        record, revision = await self.store(request)
+        outcome = None if request.config_schema is None else await self._schemas.take(request.config_schema, record)
+        return self._registered(request, record, revision, outcome)
 
     async def _deregister(self, request: Deregister) -> bytes:
         return encode(Deregistered(revision=await self.remove(request)))
@@ -165,7 +170,7 @@ class Registration:
                 f"message: expected a registration of at most {room} bytes as stored, got {len(value)}"
             )
 
-    def _registered(self, request: Register, record: Record, revision: int) -> bytes:
+    def _registered(self, request: Register, record: Record, revision: int, schema: SchemaOutcome | None) -> bytes:
         return encode(
             Registered(
                 name=record.name,
@@ -176,6 +181,7 @@ class Registration:
                 heartbeat_subject=subjects.heartbeat(subjects.instance_key(record.name, record.instance_id)),
                 dependencies=self._dependencies(record) if "dependencies" in request.include else None,
                 config=self._config(record.name, traits(record)) if "config" in request.include else None,
+                config_schema=schema,
             )
         )
 

@@ -62,6 +62,10 @@ class ConfigRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The JSON Schema that the service's configuration must be valid by."""
     defaults: dict[str, Any] = {}
     """The defaults that the schema gives."""
+    schema_registered: bool = False
+    """Whether an instance has registered the schema; else it was put, or taken away."""
+    schema_version: str = ""
+    """The version of the instance that registered one last; kept when another is put."""
     author: str = ""
     reason: str = ""
     changed: tuple[Pointer, ...] = ()

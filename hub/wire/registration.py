@@ -80,6 +80,9 @@ class Register(Struct, frozen=True, kw_only=True):
     a service, the highest counts."""
     include: tuple[Literal["config", "dependencies"], ...] = ()
     """What the reply should carry besides, so that a service boots in one round trip."""
+    config_schema: dict[str, Any] | None = None
+    """The JSON Schema that the service's configuration must be valid by. It is stored for the service, unless a newer
+    version's holds; `config_schema` in the reply says what came of it, and the instance is registered in any case."""
 
     def __post_init__(self) -> None:
         if subjects.is_reserved(self.name):
@@ -89,6 +92,17 @@ class Register(Struct, frozen=True, kw_only=True):
         names = [name_of(check) for check in self.checks] if self.checks else []
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"checks: expected a name of its own for each, got {twice!r} more than once")
+
+
+class SchemaOutcome(Struct, frozen=True, kw_only=True):
+    """What came of the schema in a registration."""
+
+    accepted: bool
+    """Whether the configuration of the service is held to it from now on."""
+    reason: str = ""
+    """Why not; of one that is accepted, in what the configuration is not valid by it yet."""
+    retryable: bool = False
+    """Whether registering again may help."""
 
 
 class Registered(Struct, frozen=True, kw_only=True):
@@ -110,6 +124,8 @@ class Registered(Struct, frozen=True, kw_only=True):
     """The instances of each service that it depends on, if asked for; one that is missing has to be discovered."""
     config: dict[str, Any] | None = None
     """Its configuration, if asked for."""
+    config_schema: SchemaOutcome | None = None
+    """What came of the schema of its configuration, if it gave one."""
 
 
 class Deregister(Struct, frozen=True, kw_only=True):
