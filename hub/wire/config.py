@@ -126,6 +126,37 @@ class Config(Struct, frozen=True, kw_only=True):
     """The canary of this scope that is being tried, by whomever."""
 
 
+class ListConfigs(Struct, frozen=True, kw_only=True):
+    """Asks which scopes there is anything stored of, whether or not anybody of them is registered."""
+
+    limit: Annotated[int, Meta(ge=0, le=100_000)] = 0
+    """How many at most; 0 for as many as the reply can hold."""
+    after: Annotated[str, Meta(max_length=128)] = ""
+    """Only scopes after this one."""
+
+
+class ListedConfig(Struct, frozen=True, kw_only=True):
+    """A scope, and what its newest change was."""
+
+    service: str
+    own_revision: int
+    kind: ChangeKind
+    at: datetime
+    author: str
+    reason: str
+    has_schema: bool
+
+
+class ConfigList(Struct, frozen=True, kw_only=True):
+    """The scopes by name."""
+
+    revision: int
+    """The newest of all scopes."""
+    scopes: tuple[ListedConfig, ...]
+    next: str | None = None
+    """What to ask for as `after`, where the list was cut."""
+
+
 class ValidateConfig(Struct, frozen=True, kw_only=True):
     """Asks whether these values could be put. Nothing is stored."""
 

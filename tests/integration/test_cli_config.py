@@ -149,16 +149,24 @@ def test_what_is_not_valid_is_shown_place_by_place(hub: HubProcess, tmp_path: Pa
     config(hub, "set", "valid", "limit=30")
 
 
+def test_what_is_configured_is_listed_registered_or_not(hub: HubProcess) -> None:
+    config(hub, "set", "never-registered", "a=1", "--author", "ada", "--reason", "early")
+    rows = [line.split() for line in config(hub, "list").splitlines()]
+    assert rows[0] == ["SERVICE", "REVISION", "KIND", "AT", "SCHEMA", "AUTHOR", "REASON"]
+    [row] = [row for row in rows if row[0] == "never-registered"]
+    assert (row[2], row[5:]) == ("patch", ["no", "ada", "early"])
+    told = config_json(hub, "list")
+    assert {"never-registered"} <= {scope["service"] for scope in told["scopes"]}
+    assert told["next"] is None
+
+
 def test_what_is_exported_is_imported_again_all_of_it_or_nothing(hub: HubProcess, tmp_path: Path) -> None:
     nats = hub.nats_url
     assert run("register", "ship", "--host", "h", "--port", "1", nats=nats).returncode == 0
     config(hub, "set", "ship", "a=1")
     config(hub, "set", "dock", "b=2")
-    while "ship" not in (found := json.loads(config(hub, "export"))):
-        pass
-    assert found["ship"] == {"a": 1}
-    assert "dock" not in found, "who is not registered is not known by name"
-    assert json.loads(config(hub, "export", "--also", "dock"))["dock"] == {"b": 2}
+    found = json.loads(config(hub, "export"))
+    assert (found["ship"], found["dock"]) == ({"a": 1}, {"b": 2}), "registered or not"
     saved = str(tmp_path / "saved.json")
     config(hub, "export", "ship", "dock", "--output", saved)
     assert json.loads(Path(saved).read_text()) == {"ship": {"a": 1}, "dock": {"b": 2}}

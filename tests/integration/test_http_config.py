@@ -56,6 +56,19 @@ async def test_what_is_put_over_http_is_what_nats_answers(http: httpx.AsyncClien
     assert response.headers["hub-revision"] == str(changed["revision"])
 
 
+async def test_what_is_configured_is_listed_page_by_page(http: httpx.AsyncClient, client: Client) -> None:
+    for scope in ("listed-a", "listed-b"):
+        await put(http, scope, {"n": 1}, author="ada", reason="there")
+    response = await http.get("/config", params={"after": "listed", "limit": 1})
+    [row] = response.json()["scopes"]
+    assert (row["service"], row["kind"], row["author"], row["has_schema"]) == ("listed-a", "put", "ada", False)
+    following = await http.get(response.links["next"]["url"])
+    assert following.json()["scopes"][0]["service"] == "listed-b"
+    assert (await http.get("/config", headers={"If-None-Match": "x"})).headers["etag"]
+    told = await call(client, "hub.config.list", {"after": "listed", "limit": 1})
+    assert told["scopes"] == [row]
+
+
 async def test_a_patch_changes_what_it_names_and_null_removes(http: httpx.AsyncClient) -> None:
     await put(http, "patched", {"a": 1, "b": {"c": 2, "d": 3}})
     kind = {"content-type": "application/merge-patch+json"}

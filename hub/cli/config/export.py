@@ -9,12 +9,12 @@ import msgspec
 
 from hub.cli import output
 from hub.cli.config.arguments import scope_name
+from hub.cli.config.list import all_configs
 from hub.cli.options import connection, json_output
-from hub.cli.services import all_services
 from hub.cli.session import Session, connected, run
 from hub.errors import HubError
 from hub.wire import subjects
-from hub.wire.config import EVERYBODY, Config, GetConfig
+from hub.wire.config import Config, GetConfig
 
 _AT_ONCE: Final = 32
 
@@ -27,13 +27,6 @@ class NotWritten(HubError):
 
 @click.command()
 @click.argument("services", metavar="[SERVICE]...", nargs=-1, callback=scope_name)
-@click.option(
-    "--also",
-    multiple=True,
-    metavar="SERVICE",
-    callback=scope_name,
-    help="A service that is not registered now, besides all that are; may be repeated.",
-)
 @click.option("--output", "-o", "file", metavar="FILE", help="Write to FILE, and not to stdout.")
 @json_output("the same; what is exported is JSON in any case")
 @connection()
@@ -42,17 +35,14 @@ def export(
     timeout: float,
     as_json: bool,
     services: tuple[str, ...],
-    also: tuple[str, ...],
     file: str | None,
 ) -> None:
     """Print what was put as JSON, {service: values}, as `hub config import` takes it.
 
-    Without SERVICE it is that of _all and of every service that is registered and has any. Files, defaults and schemas
+    Without SERVICE it is that of _all and of every service that has any, registered or not. Files, defaults and schemas
     are not in it. Secrets stand in it by name. `hub backup` keeps everything, with its history.
     """
-    if services and also:
-        raise click.UsageError("Name the services, or give --also to all that are registered.")
-    found = run(_ask(urls, timeout, services, also))
+    found = run(_ask(urls, timeout, services))
     if file is None:
         output.print_json(found)
         return
@@ -63,11 +53,9 @@ def export(
     output.note(f"wrote the configuration of {len(found)} to {file}", as_json=as_json)
 
 
-async def _ask(
-    urls: list[str], timeout: float, services: tuple[str, ...], also: tuple[str, ...]
-) -> dict[str, dict[str, Any]]:
+async def _ask(urls: list[str], timeout: float, services: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     async with connected(urls, timeout) as session:
-        names = list(dict.fromkeys(services)) or await _known(session, also)
+        names = list(dict.fromkeys(services)) or [scope.service for scope in (await all_configs(session)).scopes]
         found: dict[str, dict[str, Any]] = {}
         for start in range(0, len(names), _AT_ONCE):
             some = names[start : start + _AT_ONCE]
@@ -75,11 +63,6 @@ async def _ask(
                 if config.put or services:
                     found[config.service] = config.put
         return found
-
-
-async def _known(session: Session, also: tuple[str, ...]) -> list[str]:
-    listed = await all_services(session)
-    return [EVERYBODY, *sorted({summary.name for summary in listed.services}.union(also) - {EVERYBODY})]
 
 
 async def _present(session: Session, service: str) -> Config:

@@ -10,6 +10,7 @@ from hub.cli.group import LazyGroup, Verb
 
 VERBS: Final = {
     "get": Verb("hub.cli.config.get:get", "Show what a service is to run with, and where it comes from."),
+    "list": Verb("hub.cli.config.list:list_", "List what is configured, and who changed it last."),
     "set": Verb("hub.cli.config.set:set_", "Change values, and leave the others as they are."),
     "edit": Verb("hub.cli.config.edit:edit", "Change the configuration in an editor."),
     "status": Verb("hub.cli.config.status:status", "Show which instance runs with what; wait for a roll-out."),

@@ -22,6 +22,7 @@ from hub.wire.config import (
     ConfigStatus,
     FileOutcome,
     InstanceConfig,
+    ListedConfig,
     Verdict,
     Violation,
 )
@@ -44,6 +45,15 @@ HISTORY: Final = (
     Column("AUTHOR", optional=True),
     Column("REASON", optional=True),
     Column("CHANGED"),
+)
+LISTED: Final = (
+    Column("SERVICE"),
+    Column("REVISION", right=True),
+    Column("KIND"),
+    Column("AT"),
+    Column("SCHEMA"),
+    Column("AUTHOR", optional=True),
+    Column("REASON", optional=True),
 )
 FILES: Final = (Column("SERVICE"), Column("OUTCOME"), Column("REASON", optional=True))
 STATUS: Final = (
@@ -116,6 +126,22 @@ def origins(config: Config, within: tuple[str, ...] = ()) -> list[Row]:
 def files(outcomes: Iterable[FileOutcome]) -> list[Row]:
     """A row for each file that the hub has read."""
     return [[each.service, Cell(each.outcome, _OUTCOME_STYLES[each.outcome]), each.reason] for each in outcomes]
+
+
+def listed(scopes: Iterable[ListedConfig]) -> list[Row]:
+    """A row for each scope, with the time as the clock on the wall has it."""
+    return [
+        [
+            each.service,
+            str(each.own_revision),
+            each.kind,
+            f"{each.at.astimezone():%Y-%m-%d %H:%M:%S}",
+            "yes" if each.has_schema else "no",
+            each.author,
+            each.reason,
+        ]
+        for each in scopes
+    ]
 
 
 def history(revisions: Iterable[ConfigRevision]) -> list[Row]:
