@@ -18,6 +18,7 @@ from hub.core.registry import Registry
 from hub.errors import StartupError
 from hub.handlers.admin import Admin
 from hub.handlers.adoption import Adoption
+from hub.handlers.configrecords import StoredConfigs
 from hub.handlers.configschemas import RegisteredSchemas
 from hub.handlers.following import Following
 from hub.handlers.graph import Graphs
@@ -212,8 +213,10 @@ class Hub:
         await desk.answer(subjects.SERVICES, parts.discovery.services)
         await desk.answer(subjects.HEALTH, HealthAnswers(registry, budget=budget).get)
         await desk.answer(subjects.GRAPH, Graphs(parts.graph, clock).graph)
-        for subject, respond in {**admin.subjects, **parts.configuration.subjects, **parts.canaries.subjects}.items():
-            await desk.answer(subject, respond)
+        stored = StoredConfigs(parts.configs, max_bytes=budget)
+        for family in (admin, parts.configuration, parts.canaries, stored):
+            for subject, respond in family.subjects.items():
+                await desk.answer(subject, respond)
         await desk.answer(subjects.CONFIG_RELOAD, parts.files.reload)
         await desk.answer(subjects.CONFIG_STATUS, parts.rollout.status)
         text = MetricsText(self.metrics, hub_id=self.hub_id, max_bytes=parts.max_bytes)

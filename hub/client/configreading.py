@@ -1,7 +1,8 @@
-"""Reading what is stored of a service's configuration, straight from the bucket: with every hub down, too."""
+"""Reading what is stored of a service's configuration: from the bucket, with every hub down, else from a hub."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -13,9 +14,11 @@ from nats.aio.msg import Msg
 from hub.client.layered import Layered, Stored
 from hub.client.link import Link
 from hub.core.layers import too_deep
-from hub.errors import Unavailable
+from hub.errors import DeadlineExceeded, Unavailable
 from hub.wire import subjects
-from hub.wire.config import EVERYBODY, ConfigRecord
+from hub.wire.config import EVERYBODY, ConfigRecord, ConfigRecords, GetConfigRecords
+
+log = logging.getLogger("hub.client")
 
 TIMEOUT: Final = 2.0
 """Seconds that one request may take."""
@@ -75,14 +78,28 @@ def delta(message: Msg) -> Delta:
         raise ValueError(f"{message.subject}: not a change of a configuration ({error!r})") from None
 
 
+class Unread(Unavailable):
+    """The bucket could not be asked: it does not answer, or we are not permitted to ask it."""
+
+
 async def read(link: Link, service: str) -> Layered:
     """What is stored for a service; nothing where there is no bucket yet.
 
-    The scopes are read one after the other. That the first has not changed meanwhile shows that both were so at once.
-
     Raises:
-        Unavailable, DeadlineExceeded: it cannot be read.
+        HubError: neither the bucket nor a hub could be read.
     """
+    try:
+        return await _walk(link, service)
+    except Unread as error:
+        log.debug("%s: configuration not read (%s); asking the hub", service, error.message)
+        try:
+            return await _ask(link, service)
+        except (Unavailable, DeadlineExceeded) as silence:
+            raise Unavailable(f"{error.message}; {silence.message}") from None
+
+
+async def _walk(link: Link, service: str) -> Layered:
+    """Both scopes, one after the other. That the first has not changed meanwhile shows that both were so at once."""
     own = await _scope(link, service)
     for _ in range(_TRIES):
         shared = await _scope(link, EVERYBODY)
@@ -108,11 +125,17 @@ async def made_anew(link: Link, known: Layered) -> bool:
 
 async def _scope(link: Link, scope: str) -> Stored:
     try:
-        answer = await link.requester.request(_DIRECT_GET + scope, timeout=TIMEOUT)
-    except Unavailable:  # nobody listens: JetStream is not there yet, or the bucket is not
-        if await _info(link) is None:
+        answer = await link.request(_DIRECT_GET + scope, timeout=TIMEOUT)
+    except Unavailable as error:  # nobody listens: JetStream is not there yet, or the bucket is not
+        try:
+            is_missing = await _info(link) is None
+        except (Unavailable, DeadlineExceeded):
+            is_missing = False
+        if is_missing:
             return Stored()
-        raise
+        raise Unread(error.message) from None
+    except DeadlineExceeded as error:
+        raise Unread(error.message) from None
     headers = answer.headers or {}
     status = headers.get("Status")
     if status == "404":
@@ -127,7 +150,7 @@ async def _scope(link: Link, scope: str) -> Stored:
 
 async def _info(link: Link) -> _Info | None:
     """What JetStream says of the bucket; None where it has none."""
-    answer = await link.requester.request(_STREAM_INFO, timeout=TIMEOUT)
+    answer = await link.request(_STREAM_INFO, timeout=TIMEOUT)
     try:
         info = _decode_info(answer.data)
     except msgspec.MsgspecError as error:
@@ -137,6 +160,15 @@ async def _info(link: Link) -> _Info | None:
     if info.error.err_code == _STREAM_MISSING:
         return None
     raise Unavailable(f"{_STREAM}: {info.error.description}")
+
+
+async def _ask(link: Link, service: str) -> Layered:
+    """The same from a hub, as far as that one has heard."""
+    query = GetConfigRecords(service=service)
+    answer = await link.ask_once(subjects.CONFIG_RECORDS, query, ConfigRecords, timeout=TIMEOUT)
+    return Layered(
+        own=Stored(answer.own.revision, answer.own.record), shared=Stored(answer.shared.revision, answer.shared.record)
+    )
 
 
 def _stored(payload: bytes, headers: Mapping[str, str]) -> Stored:

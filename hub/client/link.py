@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -32,6 +33,9 @@ T = TypeVar("T")
 
 _CLOSE_TIMEOUT = 2.0
 _REOPEN_TIMEOUT = 5.0
+FORBIDDEN_FOR = 300.0
+"""Seconds for which a server is not asked again for what it did not permit: rights may be given meanwhile."""
+_FORBIDDEN = re.compile(r'permissions violation for publish to "([^"]+)"', re.IGNORECASE)
 
 
 class Hearing:
@@ -71,6 +75,8 @@ class Link:
         self._client: Client | None = None
         self._requester: Requester | None = None
         self._hearings: dict[Hearing, None] = {}
+        self._asked: dict[str, set[asyncio.Future[Msg]]] = {}
+        self._forbidden: dict[str, float] = {}
         self._opening_again = False
         self._closing = False
 
@@ -142,6 +148,26 @@ class Link:
         if self._requester is None:
             raise Unavailable("not connected to NATS yet")
         return self._requester
+
+    async def request(self, subject: str, payload: bytes = b"", *, timeout: float) -> Msg:
+        """Ask others than the hub. What the server does not permit fails as soon as it says so, not by silence.
+
+        Raises:
+            Unavailable: nobody listens, the connection is gone, or it is not permitted.
+            DeadlineExceeded: no answer within so many seconds.
+        """
+        name = subject.lower()
+        if self._forbidden.get(name, 0.0) > asyncio.get_running_loop().time():
+            raise _not_permitted(subject)
+        future = await self.requester.begin(subject, payload, timeout=timeout)
+        asked = self._asked.setdefault(name, set())
+        asked.add(future)
+        try:
+            return await future
+        finally:
+            asked.discard(future)
+            if not asked:
+                self._asked.pop(name, None)
 
     def inbox(self) -> str:
         """A subject for replies to this connection alone."""
@@ -224,6 +250,7 @@ class Link:
             log.warning("connection to NATS lost; reconnecting")
 
     async def _told_reconnected(self) -> None:
+        self._forbidden.clear()  # another server, or another login, may permit it
         log.info("connection to NATS is back")
         self._on_missed()
 
@@ -238,10 +265,24 @@ class Link:
         log.debug("NATS: %s", describe(error))
         if isinstance(error, nats.errors.SlowConsumerError):
             self._on_missed()
+        elif (found := _FORBIDDEN.search(str(error))) is not None:
+            self._told_forbidden(found[1].lower())  # the library has lowered it
+
+    def _told_forbidden(self, subject: str) -> None:
+        asked = self._asked.get(subject, set())
+        if asked:
+            self._forbidden[subject] = asyncio.get_running_loop().time() + FORBIDDEN_FOR
+        for future in asked:
+            if not future.done():
+                future.set_exception(_not_permitted(subject))
 
     def _last_error(self) -> str:
         error = self._client.last_error if self._client is not None else None
         return describe(error) if error is not None else "no reason given"
+
+
+def _not_permitted(subject: str) -> Unavailable:
+    return Unavailable(f"{subject}: not permitted on this NATS")
 
 
 def _decoded(subject: str, payload: bytes, kind: type[T]) -> T:

@@ -12,7 +12,6 @@ from uuid import uuid4
 import msgspec
 
 from hub.core.canary import Traits, compared, traits
-from hub.core.configlist import listed
 from hub.core.configs import Configs, Effect, Plan
 from hub.core.drafts import Draft, Signature, own_values
 from hub.core.happenings import canary_step, configured
@@ -97,7 +96,6 @@ class Configuration:
         self._learned = learned
         self._max_bytes = max_bytes
         self._decode_get = Decoder(config.GetConfig)
-        self._decode_list = Decoder(config.ListConfigs)
         self._decode_put = Decoder(config.PutConfig)
         self._decode_patch = Decoder(config.PatchConfig)
         self._decode_validate = Decoder(config.ValidateConfig)
@@ -110,7 +108,6 @@ class Configuration:
         self._decode_record = msgspec.json.Decoder(config.ConfigRecord).decode
         self.subjects: dict[str, Respond] = {
             subjects.CONFIG_GET: self.get,
-            subjects.CONFIG_LIST: self.listed,
             subjects.CONFIG_PUT: self.put,
             subjects.CONFIG_PATCH: self.patch,
             subjects.CONFIG_VALIDATE: self.validate,
@@ -132,10 +129,6 @@ class Configuration:
         entry = self._registry.catalog.entries.get(subjects.instance_key(request.service, request.instance))
         instance = Traits(request.service, request.instance) if entry is None else traits(entry.record)
         return self._fitting(self._configs.answer(request.service, instance))
-
-    def listed(self, payload: bytes) -> bytes:
-        """The encoded `ConfigList`, as far as this hub has heard."""
-        return encode(listed(self._configs, self._decode_list(payload), max_bytes=self._max_bytes))
 
     def validate(self, payload: bytes) -> bytes:
         """The encoded `ConfigVerdict`."""

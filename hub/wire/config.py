@@ -126,6 +126,29 @@ class Config(Struct, frozen=True, kw_only=True):
     """The canary of this scope that is being tried, by whomever."""
 
 
+class GetConfigRecords(Struct, frozen=True, kw_only=True):
+    """Asks for what is stored for a service, which who may not read the bucket lays together itself."""
+
+    service: ServiceName
+
+
+class StoredConfig(Struct, frozen=True, kw_only=True):
+    """The newest record of a scope."""
+
+    revision: Revision
+    """Its revision; 0 where there is none."""
+    record: ConfigRecord | None
+
+
+class ConfigRecords(Struct, frozen=True, kw_only=True):
+    """What is stored for a service, both scopes as they were at one time."""
+
+    service: str
+    own: StoredConfig
+    shared: StoredConfig
+    """That of `_all`."""
+
+
 class ListConfigs(Struct, frozen=True, kw_only=True):
     """Asks which scopes there is anything stored of, whether or not anybody of them is registered."""
 

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from hub.client import InvalidConfig, Unavailable
-from tests.clients import consumer, service
+from tests.calls import call, connected
+from tests.clients import consumer, eventually, service
 from tests.hubs import HubProcess, environment
 from tests.integration.test_client_config import Settings, acknowledged, opened
 from tests.proxy import Proxy
@@ -131,6 +132,65 @@ async def test_without_the_right_to_ask_for_it_a_bucket_made_anew_is_believed_in
             async with opened(f"nats://hub:hub@{address}") as new:
                 assert await new.put("some-consumer", {"n": 9}) == 1
                 await until(lambda: client.config.current == {"n": 9})
+
+
+@pytest.mark.parametrize("denied", ["$JS.>", "$JS.API.DIRECT.GET.KV_hub-config.>"])
+async def test_without_the_right_to_read_the_bucket_the_configuration_comes_from_the_hub(
+    tmp_path: Path, denied: str
+) -> None:
+    rights = f"""
+    authorization {{ users: [
+      {{ user: hub, password: hub }}
+      {{ user: app, password: app, permissions: {{ publish: {{ deny: ["{denied}"] }} }} }}
+    ] }}"""
+    with NatsServer(tmp_path / "nats", config=rights) as server:
+        address = server.url.removeprefix("nats://")
+        ours, theirs = f"nats://hub:hub@{address}", f"nats://app:app@{address}"
+        with HubProcess(tmp_path / "hub", nats_url=ours) as hub:
+            async with connected(ours) as operator, service(theirs, "engine", "e1") as client:
+                changes = [{"service": "engine", "values": {"n": 1}}, {"service": "_all", "values": {"m": 1}}]
+                await call(operator, "hub.config.put", {"changes": changes})
+                began = asyncio.get_running_loop().time()
+                assert await client.config.load() == {"n": 1, "m": 1}
+                assert asyncio.get_running_loop().time() - began < 1.5, "a refusal is not waited for as for silence"
+                assert not client.config.stale
+                for number in (2, 3):
+                    change = {"service": "engine", "values": {"n": number}}
+                    await call(operator, "hub.config.put", {"changes": [change]})
+                    await until(lambda number=number: client.config.current["n"] == number)  # type: ignore[misc]
+                hub.kill()
+                hub.nats_url = ours  # it tells of its own without the login
+                hub.start()
+                await until(lambda: client.registered and not client.config.stale, "it is read again")
+                await call(operator, "hub.config.patch", {"changes": [{"service": "_all", "values": {"m": 2}}]})
+                await until(lambda: client.config.current == {"n": 3, "m": 2})
+                wanted = client.config.revision
+
+                async def applied() -> bool:
+                    status = await call(operator, "hub.config.status", {"service": "engine"})
+                    return bool(status["counts"] == {"applied": 1} and status["wanted"] == wanted)
+
+                await eventually(applied, "it says what it runs with")
+        assert server.log.read_text().count("Publish Violation") < 10, "the server is not asked again and again"
+
+
+async def test_a_change_that_was_missed_without_the_right_to_read_the_bucket_is_had_from_the_hub(
+    tmp_path: Path,
+) -> None:
+    rights = """
+    authorization { users: [
+      { user: hub, password: hub }
+      { user: app, password: app, permissions: {
+          publish: { deny: ["$JS.>"] }, subscribe: { deny: ["hub.delta.config.>"] } } }
+    ] }"""
+    with NatsServer(tmp_path / "nats", config=rights) as server:
+        address = server.url.removeprefix("nats://")
+        ours, theirs = f"nats://hub:hub@{address}", f"nats://app:app@{address}"
+        with HubProcess(tmp_path / "hub", nats_url=ours):
+            async with connected(ours) as operator, service(theirs, "engine", "e1") as client:
+                assert await client.config.load() == {}
+                await call(operator, "hub.config.put", {"changes": [{"service": "engine", "values": {"n": 1}}]})
+                await until(lambda: client.config.current == {"n": 1}, "the hub reminds it", within=30)
 
 
 async def test_without_jetstream_a_load_fails_clearly(tmp_path: Path) -> None:
