@@ -13,6 +13,7 @@ import msgspec
 from hub.client.address import local_address, urls_given
 from hub.client.config import ClientConfig
 from hub.client.configcopy import ConfigCopy
+from hub.client.confighandlers import HANDLER_TIMEOUT, Handlers
 from hub.client.configtype import schema_of
 from hub.client.instances import Instances
 from hub.client.registration import Registration
@@ -78,6 +79,7 @@ class CentralHubClient:
         config_schema: What the service's configuration must be like: a JSON Schema (draft 2020-12), or the type that it
             is loaded as, for which one is made. It is registered with the service; where the hub does not take it, the
             service is registered all the same, and a warning says why. Of several versions, the newest one's holds.
+        config_timeout: Seconds that each handler of `config.on_change` may take, where it does not say otherwise.
 
     Attributes:
         config: The configuration of this service; see `ClientConfig`.
@@ -112,6 +114,7 @@ class CentralHubClient:
         timeout: float = 5.0,
         config_cache: str | os.PathLike[str] | None = None,
         config_schema: dict[str, Any] | type[Any] | None = None,
+        config_timeout: float = HANDLER_TIMEOUT,
     ) -> None:
         kind = {"type": service_type} if service_type is not None else {}
         self._offer = _check(
@@ -145,7 +148,7 @@ class CentralHubClient:
         self._timeout = timeout
         self._zone = zone
         copy = ConfigCopy(config_cache, name) if config_cache is not None else None
-        self.config = ClientConfig(name, copy, timeout)
+        self.config = ClientConfig(name, copy, timeout, Handlers(name, config_timeout))
         self._opening = asyncio.Lock()
         self._session: Session | None = None
         self._ending: asyncio.Task[None] | None = None

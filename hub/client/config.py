@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple, TypeVar, overload
 
 from hub.client.configcopy import ConfigCopy
 from hub.client.configfeed import TOGETHER, ConfigFeed
+from hub.client.confighandlers import Handlers
 from hub.client.configtype import converted
 from hub.client.layered import Layered
 from hub.client.link import Link
@@ -70,9 +70,10 @@ class ClientConfig:
         service: The service's name.
         copy: Where the last good configuration is kept; None keeps none.
         timeout: Seconds that a load may take.
+        handlers: What the service does about changes.
     """
 
-    def __init__(self, service: str, copy: ConfigCopy | None, timeout: float) -> None:
+    def __init__(self, service: str, copy: ConfigCopy | None, timeout: float, handlers: Handlers) -> None:
         self._service = service
         self._copy = copy
         self._timeout = timeout
@@ -82,7 +83,7 @@ class ClientConfig:
         self._applying: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
         self._loading = asyncio.Lock()
-        self._handlers: list[Callable[[Any], object]] = []
+        self._handlers = handlers
         self._wakes: set[asyncio.Event] = set()
         self._applied: _Applied | None = None
         self._answered: Layered | None = None
@@ -174,15 +175,33 @@ class ClientConfig:
         finally:
             self._wakes.discard(wake)
 
-    def on_change(self, handler: Handler) -> Handler:
+    @overload
+    def on_change(self, handler: Handler, *, timeout: float | None = None) -> Handler: ...
+
+    @overload
+    def on_change(self, *, timeout: float | None = None) -> Callable[[Handler], Handler]: ...
+
+    def on_change(
+        self, handler: Handler | None = None, *, timeout: float | None = None
+    ) -> Handler | Callable[[Handler], Handler]:
         """Have `handler` called with each new configuration, before it is the current one. Good as a decorator.
 
         It may be async. Handlers run one after the other, and never twice at a time; what changes meanwhile comes next,
-        the newest alone. One that raises refuses the revision: the previous configuration stays the current one, the
-        hub is told the exception's text, and the handlers that had taken it are called with the previous one again.
-        A handler must not close the client.
+        the newest alone. One that raises, or takes too long, refuses the revision: the previous configuration stays the
+        current one, the hub is told the exception's text, and the handlers that had taken it are called with the
+        previous one again. A handler must not close the client. One that is not async and blocks holds up everything.
+
+        Args:
+            handler: What to call.
+            timeout: Seconds that it may take, where it is async; then it is cancelled. By default the client's
+                `config_timeout`.
+
+        Raises:
+            InvalidRequest: the timeout is not more than 0.
         """
-        self._handlers.append(handler)
+        if handler is None:
+            return lambda given: self.on_change(given, timeout=timeout)
+        self._handlers.add(handler, timeout)
         return handler
 
     def origin(self, pointer: Pointer) -> Layer | None:
@@ -323,7 +342,7 @@ class ClientConfig:
     async def _try(self, layered: Layered, values: dict[str, Any], applied: _Applied) -> None:
         try:
             value = converted(self._service, values, applied.kind)
-            await self._tell(value, applied.value)
+            await self._handlers.tell(value, applied.value)
             kind = self._applied.kind if self._applied is not None else applied.kind
             if kind is not applied.kind:  # loaded as something else meanwhile
                 value = converted(self._service, values, kind)
@@ -334,23 +353,6 @@ class ClientConfig:
             self._settle(layered)
             for wake in self._wakes:
                 wake.set()
-
-    async def _tell(self, value: Any, before: Any) -> None:
-        told: list[Callable[[Any], object]] = []
-        for handler in list(self._handlers):
-            try:
-                await _call(handler, value)
-            except Exception:
-                for earlier in reversed(told):
-                    await self._take_back(earlier, before)
-                raise
-            told.append(handler)
-
-    async def _take_back(self, handler: Callable[[Any], object], before: Any) -> None:
-        try:
-            await _call(handler, before)
-        except Exception:
-            log.exception("%s: a handler does not take the previous configuration back", self._service)
 
     def _accept(self, layered: Layered, kind: type[Any]) -> None:
         values = layered.values(self._instance)
@@ -392,16 +394,3 @@ class ClientConfig:
                 return name.isdigit() and int(name) < len(value)
             value = value.get(name.replace("~1", "/").replace("~0", "~")) if isinstance(value, dict) else None
         return False
-
-
-async def _call(handler: Callable[[Any], object], value: Any) -> None:
-    try:
-        outcome = handler(value)
-        if inspect.isawaitable(outcome):
-            awaited: Awaitable[object] = outcome
-            await awaited
-    except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
-        raise RuntimeError("what the handler has waited for was cancelled") from None

@@ -6,7 +6,7 @@ import asyncio
 import json
 import stat
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from hub.client import CentralHubClient, ClientConfig, DeadlineExceeded, InvalidConfig, Unavailable
+from hub.client import CentralHubClient, ClientConfig, DeadlineExceeded, InvalidConfig, InvalidRequest, Unavailable
 from hub.store.ledger import JetStreamLedger
 from hub.store.streams import CONFIG, ensure
 from hub.transport.connection import connect
@@ -341,6 +341,80 @@ async def test_who_has_taken_a_change_that_another_refuses_is_given_the_previous
         )
         assert seen == [{"n": 1}, {"n": 0}]
         assert client.config.current == {"n": 0}
+
+
+async def test_a_handler_that_takes_too_long_refuses_the_change_and_the_next_one_is_applied(
+    nats_server: NatsServer, tmp_path: Path
+) -> None:
+    seen: list[Any] = []
+    cancelled: list[Any] = []
+    async with (
+        hub_and_store(tmp_path / "hub", nats_server) as store,
+        service(nats_server.url, "hanging", "a", ttl=600.0, config_timeout=0.3) as client,
+    ):
+        client.config.on_change(seen.append)
+
+        @client.config.on_change
+        async def hang(config: dict[str, Any]) -> None:
+            if config["n"] < 0:
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    cancelled.append(config)
+
+        good = await store.put("hanging", {"n": 0})
+        await client.config.load()
+        await until(lambda: acknowledged(store, good))
+        refused = await store.put("hanging", {"n": -1})
+        await until(lambda: client.config.refused is not None, "the change is refused")
+        assert client.config.refused is not None
+        assert client.config.refused.revision == refused
+        assert "hang has not taken it within 0.3 s" in client.config.refused.reason
+        assert (client.config.current, client.config.revision) == ({"n": 0}, good)
+        assert (seen, cancelled) == ([{"n": -1}, {"n": 0}], [{"n": -1}])
+
+        async def told() -> bool:
+            status = await call(store.client, "hub.config.status", {"service": "hanging"})
+            return bool(status["counts"] == {"refused": 1})
+
+        await eventually(told, "the hub knows")
+        better = await store.put("hanging", {"n": 2})
+        await until(lambda: acknowledged(store, better), "what comes after is applied")
+
+
+async def test_a_handler_has_the_time_that_it_was_given_and_one_that_never_ends_holds_nobody_up(
+    nats_server: NatsServer, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.client.confighandlers.END_WITHIN", 0.2)
+    release = asyncio.Event()
+    await store.put("some-consumer", {"n": 0})
+    async with consumer(nats_server.url, config_timeout=0.1) as client:
+
+        @client.config.on_change(timeout=20.0)
+        async def patient(config: dict[str, Any]) -> None:
+            await asyncio.sleep(0.5)
+
+        await client.config.load()
+        await store.put("some-consumer", {"n": 1})
+        await until(lambda: client.config.current == {"n": 1})
+
+        @client.config.on_change
+        async def stubborn(config: dict[str, Any]) -> None:
+            while not release.is_set():
+                with suppress(asyncio.CancelledError):
+                    await release.wait()
+
+        await store.put("some-consumer", {"n": 2})
+        await until(lambda: client.config.refused is not None)
+        assert client.config.current == {"n": 1}
+        with pytest.raises(InvalidRequest, match="timeout: expected more than 0 seconds, got 0"):
+            client.config.on_change(stubborn, timeout=0)
+        await store.put("some-consumer", {"n": 3})
+        await asyncio.sleep(0.7)
+    release.set()
+    await asyncio.sleep(0)
+    with pytest.raises(InvalidRequest, match="timeout"):
+        consumer(nats_server.url, config_timeout=-1.0)
 
 
 async def test_a_change_that_is_of_another_type_is_refused_and_the_previous_stays(

@@ -1,0 +1,124 @@
+"""What a service does about a new configuration: its handlers, one after the other, each within its time."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from hub.errors import InvalidRequest
+
+log = logging.getLogger("hub.client")
+
+HANDLER_TIMEOUT: Final = 30.0
+"""Seconds that a handler may take, where nothing else is said."""
+END_WITHIN: Final = 1.0
+"""Seconds that a handler has to end in when it is cancelled; then it is left to itself."""
+
+
+class _Registered(NamedTuple):
+    handler: Callable[[Any], object]
+    timeout: float | None
+
+
+class Handlers:
+    """The handlers of one service.
+
+    Args:
+        service: The service's name, for the log.
+        timeout: Seconds that one may take, where it does not say otherwise.
+    """
+
+    def __init__(self, service: str, timeout: float) -> None:
+        self._service = service
+        self._timeout = checked(timeout)
+        self._handlers: list[_Registered] = []
+        self._left: set[asyncio.Future[object]] = set()
+
+    def add(self, handler: Callable[[Any], object], timeout: float | None) -> None:
+        """Call it from now on.
+
+        Raises:
+            InvalidRequest: the timeout is none.
+        """
+        self._handlers.append(_Registered(handler, None if timeout is None else checked(timeout)))
+
+    async def tell(self, value: Any, before: Any) -> None:
+        """Call each with a new configuration. Where one fails, those that had taken it are given the previous one.
+
+        Raises:
+            TimeoutError: one has not taken it in time; says which, and how long it had.
+            Exception: what one has raised.
+        """
+        told: list[_Registered] = []
+        for each in list(self._handlers):
+            try:
+                await self._call(each, value)
+            except Exception:
+                for earlier in reversed(told):
+                    await self._take_back(earlier, before)
+                raise
+            told.append(each)
+
+    async def _take_back(self, earlier: _Registered, before: Any) -> None:
+        try:
+            await self._call(earlier, before)
+        except Exception:
+            log.exception("%s: a handler does not take the previous configuration back", self._service)
+
+    async def _call(self, registered: _Registered, value: Any) -> None:
+        try:
+            outcome = registered.handler(value)
+            if not inspect.isawaitable(outcome):
+                return
+            running: asyncio.Future[object] = asyncio.ensure_future(outcome)
+            within = self._timeout if registered.timeout is None else registered.timeout
+            if not await self._ended(running, within):
+                raise TimeoutError(f"the handler {_name(registered.handler)} has not taken it within {within:g} s")
+            running.result()
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise RuntimeError("what the handler has waited for was cancelled") from None
+
+    async def _ended(self, running: asyncio.Future[object], within: float) -> bool:
+        """Whether it has come to its end by itself in time; else it is cancelled, and mostly over."""
+        ended: set[asyncio.Future[object]] = set()
+        try:
+            ended, _ = await asyncio.wait({running}, timeout=within)
+        finally:
+            if not ended:
+                running.cancel()
+                await asyncio.wait({running}, timeout=END_WITHIN)
+                self._leave(running)
+        return bool(ended)
+
+    def _leave(self, running: asyncio.Future[object]) -> None:
+        """Hold on to what has not ended although it was cancelled, until it does; what it ends with is of no use."""
+        self._left.add(running)
+        running.add_done_callback(self._forget)
+        if not running.done():
+            log.error("%s: a handler goes on although it was cancelled", self._service)
+
+    def _forget(self, running: asyncio.Future[object]) -> None:
+        self._left.discard(running)
+        if not running.cancelled() and (error := running.exception()) is not None:
+            log.warning("%s: a handler that was cancelled has ended with %r", self._service, error)
+
+
+def checked(timeout: float) -> float:
+    """Seconds, more than none.
+
+    Raises:
+        InvalidRequest: they are not.
+    """
+    if not timeout > 0:
+        raise InvalidRequest(f"timeout: expected more than 0 seconds, got {timeout!r}", field="timeout")
+    return timeout
+
+
+def _name(handler: Callable[[Any], object]) -> str:
+    return getattr(handler, "__qualname__", None) or type(handler).__name__
