@@ -19,6 +19,7 @@ from hub.core.happenings import rolled_out
 from hub.core.registry import Registry
 from hub.core.rollouts import Rollouts, Word
 from hub.handlers.clock import Clock
+from hub.handlers.lookback import LookBack
 from hub.store.events import EventLog
 from hub.store.lease import LeaderLease
 from hub.transport.connection import describe
@@ -75,19 +76,22 @@ class Rollout:
         self._decode = Decoder(ConfigStatusQuery)
         self._awaited: dict[str, int] = {}
         self._untold: dict[str, tuple[CloudEvent, float]] = {}
+        self._look_back = LookBack(configs, registry, events, clock, self._rollouts.runs)
 
     def found(self, scope: str) -> None:
         """What the scope's services are to run with was stored before this hub came, and is nothing new.
 
-        Who runs it is not known yet, save by those who happen to beat first: that all do is not for this hub to tell.
+        Who runs it is not known yet, save by those who happen to beat first: that all do it tells by another rule.
         """
-        for service in self._services(scope):
-            self._rollouts.want(service, self._configs.wanted(service), self._clock.now())
+        self._want(scope)
+        self._look_back.found()
 
     def changed(self, scope: str) -> None:
         """What the scope's services are to run with is something new."""
-        self.found(scope)
-        self._awaited.update((service, self._configs.wanted(service)) for service in self._services(scope))
+        self._want(scope)
+        for service in self._services(scope):
+            self._awaited[service] = self._configs.wanted(service)
+            self._look_back.changed(service)
 
     def heard(self, key: str, running: int | None, refused: ConfigRefusal | None) -> None:
         """An instance has said what it runs with, or what it cannot run with."""
@@ -161,12 +165,19 @@ class Rollout:
             self._tell_untold()
             for service in applied.keys() - behind:
                 self._tell_applied(service, awaited[service], applied[service])
+            if self._lease.held and self._client.is_connected:
+                for ended in await self._look_back.ended():
+                    if ended.service not in self._awaited:
+                        self._say_applied(*ended)
 
     def _tell_applied(self, service: str, revision: int, instances: int) -> None:
         """All of a service run with a revision; that is told once."""
         if self._awaited.get(service) != revision:
             return  # there is a newer one already
         del self._awaited[service]
+        self._say_applied(service, revision, instances)
+
+    def _say_applied(self, service: str, revision: int, instances: int) -> None:
         log.info("configuration applied by all", service=service, revision=revision, instances=instances)
         self._tell(rolled_out(service, revision, instances, self._clock.wall()))
 
@@ -184,6 +195,10 @@ class Rollout:
         elif self._untold:
             since = self._clock.now() - _REMEMBERED
             self._untold = {name: told for name, told in self._untold.items() if told[1] > since}
+
+    def _want(self, scope: str) -> None:
+        for service in self._services(scope):
+            self._rollouts.want(service, self._configs.wanted(service), self._clock.now())
 
     def _services(self, scope: str) -> set[str]:
         """Those known here that a scope is about."""

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from itertools import islice
 from types import TracebackType
 from typing import Final, Self
@@ -16,7 +17,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from hub.errors import DeadlineExceeded, HubError, Unavailable
-from hub.store.api import PubAck, refused
+from hub.store.api import PREFIX, PubAck, refused
 from hub.store.streams import EVENTS, StreamSpec, ensure
 from hub.transport.loops import Beat, Keep, Kept, alone, woken
 from hub.transport.requests import Requester
@@ -33,6 +34,8 @@ AT_ONCE: Final = 256
 _LINGER: Final = 0.02
 _FIRST_WAIT: Final = 0.1
 _LONGEST_WAIT: Final = 2.0
+_MOST_READ: Final = 1_000
+_decode_event = msgspec.json.Decoder(CloudEvent).decode
 _ack = msgspec.json.Decoder(PubAck)
 
 
@@ -106,6 +109,29 @@ class EventLog:
         self._waiting.append(event if self._stamp is None else self._stamp(event))
         self._wake.set()
         self._idle.clear()
+
+    async def told_since(self, event_type: str, since: datetime) -> set[str]:
+        """The ids of the events of a type that the stream has taken since a time; of more than 1,000, the first.
+
+        Raises:
+            Unavailable, DeadlineExceeded: it cannot be read.
+        """
+        found: set[str] = set()
+        following: dict[str, object] = {"start_time": since}
+        while len(found) < _MOST_READ:
+            request = {"next_by_subj": subjects.event(event_type), **following}
+            reply = await self._requester.request(
+                f"{PREFIX}DIRECT.GET.{self._spec.stream}", msgspec.json.encode(request), timeout=self._timeout
+            )
+            headers = reply.headers or {}
+            if headers.get("Status") == "404":
+                break
+            try:
+                found.add(_decode_event(reply.data).id)
+                following = {"seq": int(headers["Nats-Sequence"]) + 1}
+            except (KeyError, ValueError, msgspec.MsgspecError) as error:
+                raise Unavailable(f"events: the stream's answer was not understood ({error!r})") from None
+        return found
 
     async def aclose(self, deadline: float = 2.0) -> None:
         """Write what waits, for at most `deadline` seconds, and stop. What remains counts as dropped."""

@@ -186,3 +186,57 @@ async def test_a_hub_that_has_just_started_takes_no_part_of_a_service_for_all_of
             assert (await insist(client, "hub.config.status", {"service": "restarted"}))["counts"]["applied"] == 1
             await asyncio.sleep(3)  # several rounds: the other has not said anything to this hub yet
             assert told == []
+
+
+async def test_a_roll_out_that_outlives_the_only_hub_is_told_once_all_registered_have_applied_it(
+    tmp_path: Path,
+) -> None:
+    with NatsServer(tmp_path / "nats") as server, HubProcess(tmp_path / "hub", nats_url=server.url) as hub:
+        async with connected(server.url, **_PATIENT) as client:
+            told: list[dict[str, Any]] = []
+
+            async def hear(message: Msg) -> None:
+                told.append(json.loads(message.data)["data"])
+
+            await client.subscribe("hub.events.config.applied", cb=hear)
+            for number in (1, 2):
+                await register(client, "outlived", f"o{number}", port=number)
+            await register(client, "sharing", "s1")  # which has nothing but what all share
+            await beat(client, "sharing.s1", 0)
+            await beat(client, "outlived.o1", 0)
+            await beat(client, "outlived.o2", 0)
+            changes = [{"service": "outlived", "values": {"n": 1}}, {"service": "_all", "values": {"m": 1}}]
+            done = await call(client, "hub.config.put", {"changes": changes})
+            await beat(client, "outlived.o1", done["revision"])
+            hub.kill()
+            hub.start()
+            await until(lambda: " leading " in hub.output().rpartition("hub started")[2], within=20)
+            await beat(client, "outlived.o1", done["revision"])
+            await asyncio.sleep(2.5)
+            assert told == [], "the other has not said anything to this hub yet"
+            await beat(client, "outlived.o2", done["revision"])
+            await beat(client, "sharing.s1", done["revision"])
+            await until(lambda: len(told) == 2, within=20)
+            assert sorted((each["service"], each["revision"], each["instances"]) for each in told) == [
+                ("outlived", done["revision"], 2),
+                ("sharing", done["revision"], 1),
+            ]
+            hub.kill()
+            hub.start()
+            await until(lambda: " leading " in hub.output().rpartition("hub started")[2], within=20)
+            for key in ("outlived.o1", "outlived.o2", "sharing.s1"):
+                await beat(client, key, done["revision"])
+            await asyncio.sleep(3.5)
+            assert len(told) == 2, "what was told is not told again"
+            put = await call(client, "hub.config.put", {"changes": [{"service": "outlived", "values": {"n": 2}}]})
+            for key in ("outlived.o1", "outlived.o2"):
+                await beat(client, key, put["revision"])
+            await until(lambda: len(told) == 3, within=20)
+            stream = await client.jetstream().stream_info("HUB_EVENTS", subjects_filter="hub.events.config.applied")
+            assert stream.state.subjects == {"hub.events.config.applied": 3}
+
+
+async def beat(client: Client, key: str, revision: int) -> None:
+    """Beat as an instance that runs with a revision."""
+    await client.publish(f"hub.heartbeat.{key}", json.dumps({"config_revision": revision}).encode())
+    await client.flush()

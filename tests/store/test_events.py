@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -64,6 +64,28 @@ async def test_events_are_stored_in_order_each_once(nats_server: NatsServer, spe
         await until(lambda: log.waiting == 0)
         assert await _stored(store) == [event.id for event in events]
         assert (log.written, log.dropped) == (1000, 0)
+
+
+async def test_what_was_told_since_a_time_can_be_asked(nats_server: NatsServer, spec: BucketSpec) -> None:
+    async with _log(nats_server.url, spec) as (_, log):
+        before = [_event(number) for number in range(3)]
+        for event in before:
+            log.append(event)
+        await until(lambda: log.waiting == 0)
+        await asyncio.sleep(0.05)
+        since = datetime.now(UTC)
+        await asyncio.sleep(0.05)
+        assert await log.told_since("service.registered", since) == set()
+        after = [_event(number) for number in range(3)]
+        other = msgspec.structs.replace(_event(9), type="config.applied")
+        for event in [*after, other]:
+            log.append(event)
+        await until(lambda: log.waiting == 0)
+        assert await log.told_since("service.registered", since) == {event.id for event in after}
+        assert await log.told_since("config.applied", since) == {other.id}
+        assert await log.told_since("config.refused", since) == set()
+        everything = {event.id for event in [*before, *after]}
+        assert everything <= await log.told_since("service.registered", since - timedelta(hours=1))
 
 
 async def test_an_event_is_published_as_it_is_stored(nats_server: NatsServer, spec: BucketSpec) -> None:
