@@ -15,11 +15,13 @@ class Held(NamedTuple):
         configured: Servers that are to hold it.
         current: Servers that are there and have all of it, the leader among them.
         led: Whether it has a leader, without which nothing can be written.
+        is_silent: Whether it should send its changes on to who follows them, and does not.
     """
 
     configured: int = 1
     current: int = 1
     led: bool = True
+    is_silent: bool = False
 
 
 def judge(streams: Mapping[str, Held | str], wanted: int) -> Condition:
@@ -41,4 +43,9 @@ def _judge(name: str, held: Held | str, wanted: int) -> Condition:
         return warning(f"the stream {name} is kept on {held.configured} of {wanted} servers")
     if held.current < held.configured:
         return warning(f"the stream {name} is complete on {held.current} of its {held.configured} servers")
+    if held.is_silent:
+        return warning(
+            f"the stream {name} does not send its changes on, as while a restore writes; "
+            "that is mended once nothing is written any more"
+        )
     return WELL

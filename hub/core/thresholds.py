@@ -53,6 +53,25 @@ class Lasting:
 
 
 @dataclass(slots=True)
+class Unchanged:
+    """Whether something has been the same for a while. All times are monotonic seconds.
+
+    Attributes:
+        after: Seconds that it must be the same.
+    """
+
+    after: float
+    _value: int | None = None
+    _since: float = 0.0
+
+    def take(self, value: int, now: float) -> bool:
+        """Take what it is now, and return whether it has been that for longer than `after`."""
+        if value != self._value:
+            self._value, self._since = value, now
+        return now - self._since > self.after
+
+
+@dataclass(slots=True)
 class Recent:
     """The largest of what was noted within the last `span` seconds: a moment of trouble, told for a while."""
 

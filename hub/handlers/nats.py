@@ -6,20 +6,23 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import structlog
 from nats.aio.client import Client
 
 from hub.core.condition import WELL, Condition, critical, together, warning
 from hub.core.storage import Held, judge
-from hub.core.thresholds import Lasting, Recent, Settled
+from hub.core.thresholds import Lasting, Recent, Settled, Unchanged
 from hub.errors import HubError
 from hub.handlers.clock import Clock
 from hub.handlers.hearing import Hearing
 from hub.settings import Settings
 from hub.store.api import JetStreamApi, StreamInfo
-from hub.store.streams import Specs, replicate, wanted_replicas
+from hub.store.streams import BucketSpec, Specs, StreamSpec, ensure, is_silent, replicate, wanted_replicas
 from hub.store.watcher import KeyWatch
 from hub.transport.loops import BOUND, Beat
 from hub.transport.requests import Requester
+
+log = structlog.get_logger(__name__)
 
 SILENT = 5.0
 """Seconds without a sign of life of a watch, whose server gives one twice a second, that are worth telling."""
@@ -27,6 +30,9 @@ BEHIND = 10.0
 """Seconds that a watch may be behind its stream before that is told."""
 _AGAIN = 1.0
 """Seconds between two looks, at most, while something is wrong."""
+_SILENT_FOR = 15.0
+"""Seconds in which nothing is written to a stream that does not send its changes on, after which no restore is at work:
+each of its writes has less."""
 _TOLD_FOR = 60.0
 """Seconds that dropped messages are told for."""
 
@@ -80,6 +86,7 @@ class NatsCheck:
         self._dropped = Recent(_TOLD_FOR)
         self._behind = {watch.bucket: Lasting(BEHIND) for watch in watches}
         self._lagging: list[str] = []
+        self._still: dict[str, Unchanged] = {}
         self.figures: dict[str, StreamFigures] = {}
         self.slow_consumers = 0
 
@@ -177,24 +184,39 @@ class NatsCheck:
         except HubError as error:
             return critical(error.message)
         streams, wanted = [spec.stream for spec in self._specs], self._wanted
-        found = await asyncio.gather(*map(self._held, streams))
+        found = await asyncio.gather(*[self._held(spec) for spec in self._specs])
         if any(isinstance(held, Held) and held.configured < wanted for held in found):
             await replicate(self._requester, self._specs, wanted)
         return judge(dict(zip(streams, found, strict=True)), wanted)
 
-    async def _held(self, stream: str) -> Held | str:
+    async def _held(self, spec: BucketSpec | StreamSpec) -> Held | str:
         try:
-            info = await self._api.stream(stream)
+            info = await self._api.stream(spec.stream)
         except HubError as error:
             return error.message
         state = info.state
-        self.figures[stream] = StreamFigures(state.messages, state.bytes, state.consumer_count)
-        return _held(info)
+        self.figures[spec.stream] = StreamFigures(state.messages, state.bytes, state.consumer_count)
+        if not is_silent(spec, info.config):
+            self._still.pop(spec.stream, None)
+        elif self._still.setdefault(spec.stream, Unchanged(_SILENT_FOR)).take(state.last_seq, self._clock.now()):
+            await self._have_sent_on(spec)
+        return _held(info, is_silent=spec.stream in self._still)
+
+    async def _have_sent_on(self, spec: BucketSpec | StreamSpec) -> None:
+        try:
+            await ensure(self._requester, spec, patience=0)
+        except HubError as error:
+            log.warning("stream does not send its changes on, and could not be mended", reason=error.message)
+        else:
+            log.warning(
+                "stream sends its changes on again; if a restore was ended half way, restore again with --force",
+                stream=spec.stream,
+            )
 
 
-def _held(info: StreamInfo) -> Held:
+def _held(info: StreamInfo, *, is_silent: bool) -> Held:
     configured = int(info.config.get("num_replicas", 1))
     if info.cluster is None:
-        return Held(configured)
+        return Held(configured, is_silent=is_silent)
     others = [replica for replica in info.cluster.replicas or () if replica.current and not replica.offline]
-    return Held(configured, 1 + len(others), bool(info.cluster.leader))
+    return Held(configured, 1 + len(others), bool(info.cluster.leader), is_silent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
@@ -190,6 +191,11 @@ async def replicate(requester: Requester, specs: Specs, replicas: int) -> None:
     for spec in specs:
         with suppress(HubError):  # not yet: whoever asks will ask again
             await ensure(requester, replace(spec, replicas=replicas), patience=0)
+
+
+def is_silent(spec: BucketSpec | StreamSpec, existing: Mapping[str, Any]) -> bool:
+    """Whether the stream should send its changes on by `spec`, and does not as it exists."""
+    return bool(spec.config().get("republish")) and not existing.get("republish")
 
 
 async def ensure(requester: Requester, spec: BucketSpec | StreamSpec, *, patience: float = _PATIENCE) -> None:

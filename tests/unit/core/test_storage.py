@@ -16,6 +16,7 @@ from hub.core.storage import Held, judge
         (Held(3, 2, True), 3, "warning", "complete on 2 of its 3"),
         (Held(1, 1, True), 3, "warning", "kept on 1 of 3"),
         (Held(3, 1, False), 3, "critical", "no leader"),
+        (Held(1, 1, True, is_silent=True), 1, "warning", "does not send its changes on"),
         ("the stream S is missing", 1, "critical", "missing"),
     ],
 )

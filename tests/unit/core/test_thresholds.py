@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.core.condition import WELL, Condition, critical, together, warning
-from hub.core.thresholds import Lasting, Recent, Settled
+from hub.core.thresholds import Lasting, Recent, Settled, Unchanged
 
 DOWN = critical("down")
 SLOW = warning("slow")
@@ -68,3 +68,9 @@ def test_the_whole_is_as_bad_as_its_worst_part_and_says_all_reasons_the_worst_fi
     assert together([]) == WELL
     assert together([WELL, SLOW, DOWN]) == ("critical", "down; slow")
     assert warning("") == WELL
+
+
+def test_what_has_been_the_same_for_long_enough_is_told_until_it_changes() -> None:
+    still = Unchanged(10.0)
+    looks = [(5, 0.0), (5, 10.0), (5, 10.1), (6, 11.0), (6, 21.5), (5, 22.0)]
+    assert [still.take(value, now) for value, now in looks] == [False, False, True, False, True, False]
