@@ -149,6 +149,18 @@ def test_what_is_not_valid_is_shown_place_by_place(hub: HubProcess, tmp_path: Pa
     config(hub, "set", "valid", "limit=30")
 
 
+def test_sections_of_values_are_not_taken_for_services_unless_that_is_said(hub: HubProcess, tmp_path: Path) -> None:
+    file = written(tmp_path / "sections.toml", "[section-a]\nn = 1\n[section-b]\nn = 2\n")
+    refused = run("config", "import", file, nats=hub.nats_url)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert f"{file}: no such service is registered or configured: section-a, section-b" in refused.stderr
+    config(hub, "import", "--service", "sectioned", file)
+    assert json.loads(config(hub, "get", "sectioned")) == {"section-a": {"n": 1}, "section-b": {"n": 2}}
+    config(hub, "import", "--new", file)
+    assert json.loads(config(hub, "get", "section-a")) == {"n": 1}
+    config(hub, "import", file)  # known by now
+
+
 def test_what_is_configured_is_listed_registered_or_not(hub: HubProcess) -> None:
     config(hub, "set", "never-registered", "a=1", "--author", "ada", "--reason", "early")
     rows = [line.split() for line in config(hub, "list").splitlines()]

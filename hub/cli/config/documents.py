@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import sys
 import tomllib
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -16,6 +17,7 @@ from hub.wire.names import is_service_name
 
 STDIN: Final = "-"
 _SUFFIXES: Final = (".json", ".toml")
+_SHOWN: Final = 10
 
 
 class Unreadable(HubError):
@@ -59,7 +61,20 @@ def parsed(content: bytes, where: str, *, toml: bool = False) -> dict[str, Any]:
     return values
 
 
-def scopes(paths: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+class Scopes(NamedTuple):
+    """What files say of each service.
+
+    Attributes:
+        values: Its values, by its name.
+        sections: Of those services that are named within a file, and not by its name: which file. Such a name may be
+            meant as a section of values.
+    """
+
+    values: dict[str, dict[str, Any]]
+    sections: dict[str, str]
+
+
+def scopes(paths: tuple[str, ...]) -> Scopes:
     """What the files say of each service: a file says `{service: values}`, a folder holds `<service>.json` or `.toml`.
 
     Raises:
@@ -75,7 +90,23 @@ def scopes(paths: tuple[str, ...]) -> dict[str, dict[str, Any]]:
             found[service], origins[service] = _checked(service, values, origin), origin
     if not found:
         raise InvalidRequest(f"nothing to import in {', '.join(paths)}")
-    return found
+    sections = {service: origin for service, origin in origins.items() if origin in paths}
+    return Scopes(found, sections)
+
+
+def refuse_unknown(sections: dict[str, str], known: Collection[str]) -> None:
+    """Refuse what may be sections of values, and not services: names of which nothing is known.
+
+    Raises:
+        InvalidRequest: there are some; says what to do.
+    """
+    unknown = sorted(sections.keys() - {*known, EVERYBODY})
+    if unknown:
+        shown = ", ".join(unknown[:_SHOWN]) + (f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else "")
+        raise InvalidRequest(
+            f"{sections[unknown[0]]}: no such service is registered or configured: {shown}. If these are sections of "
+            "one service's values, name it with --service; if they are new services, say --new"
+        )
 
 
 def _of(path: str) -> list[tuple[str, Any, str]]:

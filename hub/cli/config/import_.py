@@ -5,8 +5,11 @@ import click
 from hub.cli.config import documents
 from hub.cli.config.arguments import only_at, scope_name, signed
 from hub.cli.config.asking import change, report
+from hub.cli.config.list import all_configs
 from hub.cli.config.trying import tried
 from hub.cli.options import connection, json_output
+from hub.cli.services import all_services
+from hub.cli.session import connected, run
 from hub.errors import InvalidRequest, PayloadTooLarge
 from hub.wire import subjects
 from hub.wire.canary import CanaryPlan
@@ -18,6 +21,7 @@ from hub.wire.config import MAX_CHANGES, ConfigChange, PutConfig
 @click.option(
     "--service", callback=scope_name, help="FILE holds the values of this service alone, without its name around them."
 )
+@click.option("--new", is_flag=True, help="Take names in FILEs for services of which nothing is known yet.")
 @only_at
 @tried
 @signed
@@ -29,6 +33,7 @@ def import_(
     as_json: bool,
     files: tuple[str, ...],
     service: str | None,
+    new: bool,
     revision: int | None,
     canary: CanaryPlan | None,
     author: str,
@@ -40,10 +45,15 @@ def import_(
     A FILE is JSON, or TOML where its name ends so, and says {service: values}, as `hub config export` prints it; - is
     stdin, as JSON. A folder holds the values of each service in a file of its own, named <service>.json or
     <service>.toml. What is put takes the place of all that was put for the service before.
+
+    A name in a FILE that is neither registered nor configured is refused, as it may be a section of one service's
+    values: --service names that service, --new says that the names are services.
     """
     if service and len(files) > 1:
         raise click.UsageError("--service goes with one FILE.")
-    found = {service: documents.read(files[0])} if service else documents.scopes(files)
+    found, sections = documents.scopes(files) if not service else ({service: documents.read(files[0])}, {})
+    if sections and not new:
+        documents.refuse_unknown(sections, run(_known(urls, timeout)))
     if revision is not None and len(found) > 1:
         raise click.UsageError("--revision goes with one service.")
     if len(found) > MAX_CHANGES:
@@ -58,3 +68,10 @@ def import_(
             error.message += "; import fewer services at a time"
         raise
     report(done, as_json=as_json, dry_run=dry_run)
+
+
+async def _known(urls: list[str], timeout: float) -> set[str]:
+    """The services that are registered, and those that are configured."""
+    async with connected(urls, timeout) as session:
+        configured = {scope.service for scope in (await all_configs(session)).scopes}
+        return configured | {summary.name for summary in (await all_services(session)).services}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.cli.config.documents import Unreadable, parsed, read, scopes
+from hub.cli.config.documents import Unreadable, parsed, read, refuse_unknown, scopes
 from hub.errors import InvalidRequest
 
 
@@ -45,12 +45,14 @@ def test_files_and_folders_add_up(tmp_path: Path) -> None:
     (folder / "risk.toml").write_text("c = 3")
     (folder / "desk.json").write_text('{"d": 4}')
     (folder / "README.md").write_text("not a configuration")
-    assert scopes((str(tmp_path / "all.json"), str(folder))) == {
+    found = scopes((str(tmp_path / "all.json"), str(folder)))
+    assert found.values == {
         "_all": {"a": 1},
         "orders": {"b": 2},
         "risk": {"c": 3},
         "desk": {"d": 4},
     }
+    assert found.sections == dict.fromkeys(("_all", "orders"), str(tmp_path / "all.json"))
 
 
 @pytest.mark.parametrize(
@@ -72,3 +74,11 @@ def test_a_service_that_two_files_speak_of_is_refused(tmp_path: Path) -> None:
         (tmp_path / name).write_text('{"orders": {}}')
     with pytest.raises(InvalidRequest, match=r"b\.json: orders is in .*a\.json too"):
         scopes((str(tmp_path / "a.json"), str(tmp_path / "b.json")))
+
+
+def test_names_within_a_file_of_which_nothing_is_known_may_be_sections_and_are_refused() -> None:
+    sections = {"_all": "a.toml", "risk": "a.toml", "limits": "a.toml", "orders": "a.toml"}
+    with pytest.raises(InvalidRequest, match=r"a\.toml: no such service is .*: limits, risk\. .* --service; .* --new"):
+        refuse_unknown(sections, {"orders"})
+    refuse_unknown(sections, {"orders", "risk", "limits"})
+    refuse_unknown({}, ())
