@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NamedTuple, TypeVar, overload
 
 from hub.client.configcopy import ConfigCopy
@@ -15,7 +15,7 @@ from hub.client.layered import Layered
 from hub.client.link import Link
 from hub.client.tasks import Tasks, end
 from hub.core.canary import Traits
-from hub.core.layers import differences
+from hub.core.layers import same
 from hub.errors import InvalidConfig, Unavailable
 from hub.wire.config import ConfigRefusal, Layer, Pointer
 from hub.wire.names import MAX_REASON
@@ -34,12 +34,14 @@ class Attachment(NamedTuple):
         tasks: Owns the background tasks.
         instance: The one that is registered; None for none.
         beat: Has a beat sent at once.
+        say: Sends one, and returns when it is on its way.
     """
 
     link: Link
     tasks: Tasks
     instance: Traits | None
     beat: Callable[[], None]
+    say: Callable[[], Awaitable[None]]
 
 
 class _Applied(NamedTuple):
@@ -90,7 +92,7 @@ class ClientConfig:
         self._revision: int | None = None
         self._refused: ConfigRefusal | None = None
         self._from_disk = False
-        self._origins: dict[Pointer, Layer] = {}
+        self._origins: tuple[Layered, dict[Pointer, Layer]] = Layered(), {}
 
     # --- for the service
 
@@ -210,11 +212,12 @@ class ClientConfig:
         Args:
             pointer: The place, as JSON Pointer has it: `/risk/limits`. What is in a list comes with the list.
         """
-        if pointer in self._origins:
-            return self._origins[pointer]
+        origins = self._known_origins()
+        if pointer in origins:
+            return origins[pointer]
         *parents, _ = pointer.split("/")
         for length in range(len(parents), 1, -1):
-            found = self._origins.get("/".join(parents[:length]))
+            found = origins.get("/".join(parents[:length]))
             if found is not None:
                 return found if self._is_within_list(pointer) else None
         return None
@@ -331,12 +334,13 @@ class ClientConfig:
             return
         if layered.is_empty and not applied.layered.is_empty:
             self._lose(layered)
-        elif not differences(applied.values, values := layered.values(self._instance)):
+        elif same(applied.values, values := layered.values(self._instance)):
             self._applied = applied._replace(layered=layered, values=values)
             self._settle(layered)
         else:
             await self._try(layered, values, applied)
-        self._beat()
+        if self._attachment is not None:
+            await self._attachment.say()
         await self._keep()
 
     async def _try(self, layered: Layered, values: dict[str, Any], applied: _Applied) -> None:
@@ -363,7 +367,6 @@ class ClientConfig:
         self._answered = layered
         self._revision, self._refused = layered.revision, None
         self._from_disk = False
-        self._origins = layered.origins(self._instance)
         log.info("%s: runs with configuration %d", self._service, layered.revision)
 
     def _refuse(self, layered: Layered, error: Exception) -> None:
@@ -386,6 +389,17 @@ class ClientConfig:
     def _beat(self) -> None:
         if self._attachment is not None:
             self._attachment.beat()
+
+    def _known_origins(self) -> dict[Pointer, Layer]:
+        """Those of what the service runs with, found when they are asked for."""
+        if self._applied is None:
+            return {}
+        layered, origins = self._origins
+        if layered is not self._applied.layered:
+            layered = self._applied.layered
+            origins = layered.origins(self._instance)
+            self._origins = layered, origins
+        return origins
 
     def _is_within_list(self, pointer: Pointer) -> bool:
         value: Any = self._applied.values if self._applied is not None else {}

@@ -13,7 +13,7 @@ from nats.aio.msg import Msg
 
 from hub.client.layered import Layered, Stored
 from hub.client.link import Link
-from hub.core.layers import too_deep
+from hub.core.layers import MAX_DEPTH, too_deep
 from hub.errors import DeadlineExceeded, Unavailable
 from hub.wire import subjects
 from hub.wire.config import EVERYBODY, ConfigRecord, ConfigRecords, GetConfigRecords
@@ -184,6 +184,11 @@ def _stored(payload: bytes, headers: Mapping[str, str]) -> Stored:
         record = _decode_record(payload)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    if any(too_deep(layer) for layer in (record.values, record.file, record.defaults)):
+    if payload.count(b"{") + payload.count(b"[") > MAX_DEPTH and _is_too_deep(record):
         raise ValueError("nested too deeply")
     return Stored(revision, record)
+
+
+def _is_too_deep(record: ConfigRecord) -> bool:
+    tried = record.canary.values if record.canary is not None else {}
+    return any(map(too_deep, (record.values, record.file, record.defaults, tried)))

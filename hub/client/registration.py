@@ -71,6 +71,7 @@ class Registration:
         self._offer = offer
         self._tasks = tasks
         self._key = subjects.instance_key(offer.name, offer.instance_id or "")
+        self._subject = subjects.heartbeat(self._key)
         self._interval = 1.0
         self._beat = Heartbeat()
         self._ttl_checks = {name_of(check) for check in offer.checks if isinstance(check, TtlCheck)}
@@ -168,6 +169,13 @@ class Registration:
         """Beat now rather than in its turn: there is something to say."""
         self._wake.set()
 
+    async def say(self) -> None:
+        """Beat now, ahead of the task that beats in turn: somebody waits for what is new in it."""
+        if self._task is None or self._asked or not self._link.connected:
+            self._wake.set()
+        else:
+            await self._send()
+
     def _accept(self, answer: Registered) -> None:
         self.registered = answer
         self._asked = False
@@ -190,8 +198,11 @@ class Registration:
                 continue
             if self._asked:
                 await self._register_again()
-            with contextlib.suppress(Unavailable):  # the connection has just gone; its return will wake us
-                await self._link.publish(subjects.heartbeat(self._key), self._payload())
+            await self._send()
+
+    async def _send(self) -> None:
+        with contextlib.suppress(Unavailable):  # the connection has just gone; its return will wake the beating
+            await self._link.publish(self._subject, self._payload())
 
     async def _register_again(self) -> None:
         """One attempt; while it is still asked for, the next comes with the next beat."""

@@ -65,7 +65,7 @@ class Session:
             log.warning("started without NATS, connecting in the background (%s)", error.message)
             self.link.open_later()
         self.cache.start()
-        self._config.attach(Attachment(self.link, self._tasks, self._instance, self._beat_at_once))
+        self._config.attach(Attachment(self.link, self._tasks, self._instance, self._beat_at_once, self._say))
 
     async def register(self, *, within: float) -> Registered:
         """Register, and stay registered.
@@ -151,6 +151,10 @@ class Session:
     def _beat_at_once(self) -> None:
         if self.registration is not None:
             self.registration.beat_at_once()
+
+    async def _say(self) -> None:
+        if self.registration is not None:
+            await self.registration.say()
 
     def _on_missed(self) -> None:
         self._back.set()

@@ -53,9 +53,9 @@ def origins(
         together = laid_over(together, layer)
         below: Layer = "service" if name == "canary" else "all"
         put = own if name == "canary" else shared if name == "all-canary" else None
-        same = dict(leaves(put.values)) if put is not None else {}
+        others = dict(leaves(put.values)) if put is not None else {}
         found.update(
-            (path, below if path in same and _same(same[path], value) else name) for path, value in leaves(layer)
+            (path, below if path in others and same(others[path], value) else name) for path, value in leaves(layer)
         )
     return {path: found[path] for path, _ in leaves(together)}
 
@@ -120,6 +120,15 @@ def too_deep(value: object) -> bool:
     return False
 
 
+def same(one: object, other: object) -> bool:
+    """Whether JSON does not tell them apart. Python takes `true` for 1, within lists and objects, too."""
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
+    return isinstance(one, bool) == isinstance(other, bool) and one == other
+
+
 def _differences(path: Pointer, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[ConfigDifference]:
     for name in sorted(before.keys() | after.keys()):
         place = step(path, name)
@@ -129,14 +138,5 @@ def _differences(path: Pointer, before: Mapping[str, Any], after: Mapping[str, A
             yield ConfigDifference(path=place, change="added", after=after[name])
         elif isinstance(before[name], dict) and isinstance(after[name], dict):
             yield from _differences(place, before[name], after[name])
-        elif not _same(before[name], after[name]):
+        elif not same(before[name], after[name]):
             yield ConfigDifference(path=place, change="changed", before=before[name], after=after[name])
-
-
-def _same(one: object, other: object) -> bool:
-    """Whether JSON tells them apart: Python takes `true` for 1, within lists and objects, too."""
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_same, one, other))
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same(one[name], other[name]) for name in one)
-    return isinstance(one, bool) == isinstance(other, bool) and one == other
