@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from hub.contract import asyncapi, tables, yaml
-from hub.wire.channels import MESSAGES
+from hub.wire.channels import SHAPES
 from hub.wire.schemas import schema
 
 ASYNCAPI: Final = "subjects/asyncapi.yaml"
@@ -21,13 +21,13 @@ _MARKED: Final = {"README.md": tables.overview, "subjects/README.md": tables.rig
 def render() -> dict[str, str]:
     """Every file that is rendered as a whole: its text by its path below the project's folder, with `/`."""
     files = {ASYNCAPI: _NOTICE + yaml.document(asyncapi.document())}
-    for name, kind in MESSAGES.items():
+    for name, kind in SHAPES.items():
         files[f"{SCHEMAS}/{name}.json"] = json.dumps(schema(name, kind), indent=2, ensure_ascii=False) + "\n"
     return files
 
 
 def write(root: Path) -> None:
-    """Make the files below the project's folder say what the code says; schemas of no message are deleted."""
+    """Make the files below the project's folder say what the code says; schemas of nothing are deleted."""
     for path, text in render().items():
         target = root / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -62,8 +62,8 @@ def check(root: Path) -> list[str]:
 
 
 def _superfluous(root: Path) -> Iterator[Path]:
-    """Schemas that belong to no message."""
-    return (path for path in sorted((root / SCHEMAS).glob("*.json")) if path.stem not in MESSAGES)
+    """Schemas that belong to nothing."""
+    return (path for path in sorted((root / SCHEMAS).glob("*.json")) if path.stem not in SHAPES)
 
 
 def _read(path: Path) -> str | None:

@@ -44,6 +44,7 @@ from hub.wire.config import (
 from hub.wire.discovery import Discover, Discovered, ServiceList, Services
 from hub.wire.event import CloudEvent
 from hub.wire.fault import ErrorReply
+from hub.wire.flags import FlagDefinition
 from hub.wire.graph import Graph, Observed, ServiceGraph
 from hub.wire.health import GetHealth, HealthList, HealthReport
 from hub.wire.record import Record
@@ -107,6 +108,10 @@ MESSAGES: Final[dict[str, type[Struct]]] = {
     "error": ErrorReply,
 }
 """Every message of the contract, by the name of its schema. `error` is the reply to any request that is refused."""
+PARTS: Final[dict[str, type[Struct]]] = {"flag": FlagDefinition}
+"""What stands within a message as free JSON, and has a schema of its own, by its name."""
+SHAPES: Final[dict[str, type[Struct]]] = {**MESSAGES, **PARTS}
+"""All that has a schema of its own."""
 
 
 def _admin(name: str, address: str, payload: type[Struct], description: str) -> Channel:

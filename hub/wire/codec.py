@@ -79,9 +79,9 @@ class Decoder(Generic[T]):
             return InvalidRequest(f"{field}: expected a value, got none (the field is required)", field=field)
         field = path.lstrip(".")
         steps = [m["name"] or m["index"] for m in _STEP.finditer(path)]
-        got = _abbreviate(_value_at(msgspec.json.decode(payload), steps))
+        got = abbreviated(_value_at(msgspec.json.decode(payload), steps))
         plain = _WORDS.match(words.replace("`", ""))
-        expected = _expected(self._info, steps) or (plain["expected"] if plain else words)
+        expected = wanted(self._info, steps) or (plain["expected"] if plain else words)
         return InvalidRequest(f"{field or 'message'}: expected {expected}, got {got}", field=field or None)
 
 
@@ -97,18 +97,19 @@ def _value_at(value: Any, steps: list[str]) -> Any:
     return value
 
 
-def _abbreviate(value: Any) -> str:
+def abbreviated(value: Any) -> str:
+    """The value as JSON, of at most 80 characters."""
     text = msgspec.json.encode(value).decode()
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _expected(kind: inspect.Type, steps: list[str]) -> str | None:
-    """What the contract asks for at a path, in words; None where msgspec's own words serve as well."""
+def wanted(kind: inspect.Type, steps: list[str]) -> str | None:
+    """What the contract asks for at a path within a kind, in words; None where msgspec's own words serve as well."""
     if isinstance(kind, inspect.Metadata):
         told = (kind.extra or {}).get("expected")
-        return told if told and not steps else _expected(kind.type, steps)
+        return told if told and not steps else wanted(kind.type, steps)
     if isinstance(kind, inspect.UnionType):
-        options = [_expected(t, steps) for t in kind.types if not isinstance(t, inspect.NoneType)]
+        options = [wanted(t, steps) for t in kind.types if not isinstance(t, inspect.NoneType)]
         known = dict.fromkeys(o for o in options if o)
         return " or ".join(known) if known else None
     if steps:
@@ -141,11 +142,11 @@ def _expected_inside(kind: inspect.Type, steps: list[str]) -> str | None:
         if steps == [kind.tag_field]:
             return f"{kind.tag!r}"
         inner = next((f.type for f in kind.fields if f.encode_name == steps[0]), None)
-        return _expected(inner, steps[1:]) if inner else None
+        return wanted(inner, steps[1:]) if inner else None
     if isinstance(kind, inspect.VarTupleType):
-        return _expected(kind.item_type, steps[1:])
+        return wanted(kind.item_type, steps[1:])
     if isinstance(kind, inspect.DictType):
-        return _expected(kind.value_type, steps[1:])
+        return wanted(kind.value_type, steps[1:])
     return None
 
 

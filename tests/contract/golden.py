@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from hub.wire.channels import MESSAGES
+from hub.wire.channels import SHAPES
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "schemas" / "examples" / "v1"
@@ -31,7 +31,7 @@ class Golden:
 
     @property
     def kind(self) -> type[Struct]:
-        return MESSAGES[self.message]
+        return SHAPES[self.message]
 
     @property
     def content(self) -> Any:

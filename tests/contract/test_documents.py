@@ -9,10 +9,11 @@ from typing import get_args
 import pytest
 
 from hub.core import graph_answers, observations
+from hub.core.flags import Decision, Split
 from hub.errors import BY_CODE, DeadlineExceeded, NoInstance
 from hub.store import streams
-from hub.wire import config, fault, subjects
-from hub.wire.channels import CHANNELS, MESSAGES
+from hub.wire import config, fault, flags, subjects
+from hub.wire.channels import CHANNELS, SHAPES
 from hub.wire.graph import SERVICE_HEADER
 from tests.contract.golden import ROOT
 
@@ -96,9 +97,27 @@ def test_what_configuration_has_room_for_is_told() -> None:
         assert said in text, said
 
 
+def test_the_points_of_a_split_are_told_with_examples() -> None:
+    rows = re.findall(r"^\| `([^`]+)` \| `([^`]+)` \| (\d+) \|$", SCHEMAS.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(rows) == 4
+    for salt, key, point in rows:
+        split = Split(salt, "by", {"on": (100, Decision("SPLIT"))})
+        assert split.point({"by": key}) == int(point), key
+
+
+def test_the_bounds_of_flags_are_told() -> None:
+    text = " ".join(SCHEMAS.read_text(encoding="utf-8").split())
+    said = (
+        f"{flags.MAX_FLAGS} flags, {flags.MAX_VARIANTS} variants and {flags.MAX_RULES} rules each, "
+        f"{flags.MAX_CONDITIONS} conditions in one `when` or `unless`, {flags.MAX_VALUES} values in one condition"
+    )
+    assert said in text, said
+    assert all(f"`{name}`" in text for name in flags.FlagTest.__struct_fields__)
+
+
 def test_the_list_of_schemas_is_complete() -> None:
     text = SCHEMAS.read_text(encoding="utf-8")
-    assert set(re.findall(r"\(v1/([a-z-]+)\.json\)", text)) == set(MESSAGES)
+    assert set(re.findall(r"\(v1/([a-z-]+)\.json\)", text)) == set(SHAPES)
 
 
 @pytest.mark.parametrize("document", [SUBJECTS, SCHEMAS], ids=lambda path: path.parent.name)

@@ -10,7 +10,7 @@ import pytest
 
 from hub.errors import InvalidRequest
 from hub.wire import fault
-from hub.wire.channels import CHANNELS, MESSAGES, message_name
+from hub.wire.channels import CHANNELS, SHAPES, message_name
 from hub.wire.codec import Decoder, encode
 from hub.wire.schemas import schema
 from tests.contract.golden import INVALID, VALID, Golden, name_of
@@ -21,7 +21,7 @@ _SAID_TO_THE_HUB = {
 
 
 def _validator(message: str) -> jsonschema_rs.Draft202012Validator:
-    return jsonschema_rs.Draft202012Validator(schema(message, MESSAGES[message]), validate_formats=True)
+    return jsonschema_rs.Draft202012Validator(schema(message, SHAPES[message]), validate_formats=True)
 
 
 @pytest.mark.parametrize("golden", VALID, ids=name_of)
@@ -64,7 +64,7 @@ def test_an_invalid_golden_message_is_refused_by_its_schema_as_far_as_a_schema_c
     assert accepted == golden.content.get("beyond_schema", False)
 
 
-@pytest.mark.parametrize("message", MESSAGES)
+@pytest.mark.parametrize("message", SHAPES)
 def test_every_message_has_a_golden_example(message: str) -> None:
     assert any(golden.message == message for golden in VALID)
 
@@ -74,7 +74,7 @@ def test_every_message_to_the_hub_has_examples_of_what_is_refused(message: str) 
     assert any(golden.message == message for golden in INVALID)
 
 
-@pytest.mark.parametrize("message", MESSAGES)
+@pytest.mark.parametrize("message", SHAPES)
 def test_every_field_stands_in_some_golden_example(message: str) -> None:
     told = {field for golden in VALID if golden.message == message for field in golden.content}
-    assert told >= set(MESSAGES[message].__struct_fields__)
+    assert told >= set(SHAPES[message].__struct_fields__)

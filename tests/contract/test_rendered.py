@@ -15,7 +15,7 @@ import pytest
 
 from hub import contract
 from hub.contract import asyncapi, tables, yaml
-from hub.wire.channels import MESSAGES
+from hub.wire.channels import MESSAGES, SHAPES
 from hub.wire.schemas import attribute_docs
 from tests.contract import blocks
 from tests.contract.golden import ROOT
@@ -49,7 +49,7 @@ def test_a_contract_written_anew_is_complete_and_without_drift(tmp_path: Path) -
     contract.write(tmp_path)
     assert contract.check(tmp_path) == []
     written = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
-    assert written == set(contract.render()) == {ASYNCAPI, *(f"schemas/v1/{name}.json" for name in MESSAGES)}
+    assert written == set(contract.render()) == {ASYNCAPI, *(f"schemas/v1/{name}.json" for name in SHAPES)}
 
 
 def test_every_kind_of_drift_is_named_and_mended(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_every_reference_of_the_asyncapi_document_leads_somewhere() -> None:
             node = node[step]
 
 
-@pytest.mark.parametrize("message", MESSAGES)
+@pytest.mark.parametrize("message", SHAPES)
 def test_a_schema_is_valid_and_its_references_stay_within_it(message: str) -> None:
     schema = _schema(message)
     jsonschema_rs.meta.validate(schema)
@@ -143,10 +143,15 @@ def test_a_schema_takes_unknown_fields_and_has_no_words_of_python(message: str) 
     assert r"\\Z" not in text
 
 
-@pytest.mark.parametrize("message", MESSAGES)
+def test_what_operators_write_by_hand_takes_no_unknown_fields() -> None:
+    schema = _schema("flag")
+    assert all(each["additionalProperties"] is False for each in (schema, *schema["$defs"].values()))
+
+
+@pytest.mark.parametrize("message", SHAPES)
 def test_what_is_said_of_a_field_in_the_code_is_said_in_its_schema(message: str) -> None:
     properties = _schema(message)["properties"]
-    for field, text in attribute_docs(MESSAGES[message]).items():
+    for field, text in attribute_docs(SHAPES[message]).items():
         assert properties[field]["description"].startswith(text)
 
 
