@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import product
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from hub.core import flagreading
 from hub.core.canary import Traits, compared, promoted, state
 from hub.core.drafts import (
     Compile,
@@ -21,11 +23,12 @@ from hub.core.drafts import (
     own_values,
     signed,
 )
-from hub.core.layers import differences, laid_together, origins
+from hub.core.layers import differences, laid_member, laid_together, origins
 from hub.errors import InvalidConfig, InvalidRequest, PayloadTooLarge
 from hub.wire.canary import Canary, CanaryState
 from hub.wire.codec import MAX_MESSAGE_BYTES, encode
 from hub.wire.config import EVERYBODY, Config, ConfigDifference, ConfigRecord, Scope, Violation
+from hub.wire.flags import FLAGS
 
 _MOST_SHOWN: Final = 50
 """Violations that one error names."""
@@ -160,6 +163,8 @@ class Configs:
     def violations(self, service: str, values: Mapping[str, Any]) -> Sequence[Violation]:
         """Where a service's configuration would not be valid, were these values put."""
         own, shared = self._pair(service)
+        if service == EVERYBODY:
+            return self._violations(service, None, _with_values(shared, values))
         return self._violations(service, _with_values(own, values), shared)
 
     # --- deciding
@@ -174,7 +179,8 @@ class Configs:
 
         Raises:
             Conflict: a scope is not at the revision that was asked for, or tries a canary that this does not end.
-            InvalidConfig: what a service would run with is not as its schema wants it; every place is named.
+            InvalidConfig: what a service would run with is not as its schema wants it, or has flags that cannot be
+                evaluated; every place is named.
             InvalidRequest: a scope is named twice, a configuration nests too deep, or a schema is none.
             PayloadTooLarge: a scope would be larger than a message may be.
         """
@@ -206,8 +212,9 @@ class Configs:
         shared = self._after(after, EVERYBODY)
         touched = {*after, *self._known} if EVERYBODY in after else set(after)
         broken: list[str] = []
-        for service in sorted(touched - {EVERYBODY}):
-            found = self._violations(service, self._after(after, service), shared)
+        for service in sorted(touched):
+            own = None if service == EVERYBODY else self._after(after, service)
+            found = self._violations(service, own, shared)
             if found and service not in after and self._violations(service, *self._pair(service)):
                 continue
             broken += [
@@ -219,14 +226,23 @@ class Configs:
             raise InvalidConfig("; ".join(broken[:_MOST_SHOWN]) + more, field="values")
 
     def _violations(self, service: str, own: ConfigRecord | None, shared: ConfigRecord | None) -> Sequence[Violation]:
-        """Of what any instance would run with, whether it tries a canary or not."""
+        """Of what any instance would run with, whether it tries a canary or not.
+
+        Of `_all`, where nothing is a service's own, it is what a service would run with of which nothing is stored.
+        """
+        for for_own, for_all in product(_variants(own), _variants(shared)):
+            if found := [*_of_flags(for_own, for_all), *self._of_schema(service, for_own, for_all)]:
+                return found
+        return ()
+
+    def _of_schema(self, service: str, own: ConfigRecord | None, shared: ConfigRecord | None) -> Sequence[Violation]:
         if own is None or own.schema is None:
             return ()
         validator = self._validator(service, own.schema)
-        for for_own, for_all in product(_variants(own), _variants(shared)):
-            if found := validator.violations(laid_together(for_own, for_all)):
-                return found
-        return ()
+        values = laid_together(own, shared)
+        if not validator.describes(FLAGS):
+            values.pop(FLAGS, None)
+        return validator.violations(values)
 
     def _validator(self, service: str, schema: dict[str, Any]) -> Validator:
         """That of the service's schema, compiled once; one that is not stored yet leaves nothing behind."""
@@ -285,8 +301,16 @@ class Configs:
         )
 
 
-def _with_values(own: ConfigRecord | None, values: Mapping[str, Any]) -> ConfigRecord | None:
-    return None if own is None else msgspec.structs.replace(own, values=dict(values))
+def _with_values(own: ConfigRecord | None, values: Mapping[str, Any]) -> ConfigRecord:
+    own = own or ConfigRecord(scope="", kind="put", at=datetime.min)
+    return msgspec.structs.replace(own, values=dict(values))
+
+
+def _of_flags(own: ConfigRecord | None, shared: ConfigRecord | None) -> Sequence[Violation]:
+    """Who has no flags of its own has those of `_all`, which are looked at once."""
+    if own is not None and not any(FLAGS in layer for layer in (own.defaults, own.file, own.values)):
+        return ()
+    return flagreading.read(laid_member(FLAGS, own, shared)).violations
 
 
 def _variants(record: ConfigRecord | None) -> tuple[ConfigRecord | None, ...]:

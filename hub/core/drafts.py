@@ -28,6 +28,9 @@ class Validator(Protocol):
     def defaults(self) -> dict[str, Any]:
         """The defaults that the schema gives."""
 
+    def describes(self, name: str) -> bool:
+        """Whether the schema says anything of the member `name`, by that name."""
+
 
 Compile = Callable[[dict[str, Any]], Validator]
 """Makes a validator of a schema. Raises InvalidRequest where it is none."""

@@ -43,6 +43,15 @@ def laid_together(
     return together
 
 
+def laid_member(name: str, own: ConfigRecord | None, shared: ConfigRecord | None) -> Any:
+    """What a service runs with as one member of its configuration; None where it has none."""
+    together: dict[str, Any] = {}
+    for _, layer in layers(own, shared):
+        if name in layer:
+            together = laid_over(together, {name: layer[name]})
+    return together.get(name)
+
+
 def origins(
     own: ConfigRecord | None, shared: ConfigRecord | None, instance: Traits | None = None
 ) -> dict[Pointer, Layer]:

@@ -72,6 +72,18 @@ class Document:
             self._connect(node)
         _measure_chains(self.nodes.values())
 
+    def describes(self, name: str) -> bool:
+        """Whether a schema that applies to all of the value has a property by this name, or requires it."""
+        seen, rest = {self.root}, [self.root]
+        while rest:
+            node = rest.pop()
+            required = node.schema.get("required")
+            if name in node.properties or (isinstance(required, list) and name in required):
+                return True
+            rest += (inner := set(node.in_place) - seen)
+            seen |= inner
+        return False
+
     def target(self, node: Node, keyword: str) -> Node | None:
         """What a `$ref` or `$dynamicRef` of the schema points at; None where it has none.
 

@@ -84,6 +84,10 @@ class Schema:
         """What holds where nothing is given, by the `default` of properties, object by object."""
         return copy.deepcopy(self._defaults)
 
+    def describes(self, name: str) -> bool:
+        """Whether it says anything of the member `name` of the values, by that name."""
+        return self._document.describes(name)
+
     @cached_property
     def _lenient(self) -> Rules:
         return _rules(lenient(self._document))

@@ -193,6 +193,14 @@ def test_while_it_is_tried_nothing_else_is_put(draft: Draft) -> None:
         store.change(draft)
 
 
+def test_no_canary_tries_flags_that_cannot_be_evaluated() -> None:
+    store = Store()
+    for scope in ("engine", EVERYBODY):
+        with pytest.raises(InvalidConfig, match=rf"{scope}: /flags/a/default: expected a value"):
+            start(store, scope, {"flags": {"a": {"variants": {"on": True}}}})
+        start(store, scope, {"flags": {"a": {"variants": {"on": True}, "default": "on"}}})
+
+
 def test_files_and_schemas_may_change_while_it_is_tried() -> None:
     store = Store()
     start(store, "engine", {"max": 2})

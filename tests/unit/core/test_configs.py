@@ -38,6 +38,9 @@ class Bounded:
     def defaults(self) -> dict[str, Any]:
         return {"max": 1}
 
+    def describes(self, name: str) -> bool:
+        return name == "max"
+
 
 class Store:
     """Plans, and stores what was planned."""
@@ -128,6 +131,67 @@ def test_a_schema_that_what_is_stored_does_not_fit_is_taken_only_by_force() -> N
     store.change(Draft("engine", values={"max": 5}))
     store.change(Draft("engine", schema=None))
     assert store.get("engine").values == {"tz": "UTC", "max": 5}
+
+
+def test_flags_that_cannot_be_evaluated_are_not_planned_whatever_the_schema_and_every_place_is_named() -> None:
+    store = Store()
+    wrong = {"flags": {"a": {"variants": {"on": True}, "default": "of"}, "b": {}}}
+    for scope in ("free", EVERYBODY):
+        with pytest.raises(InvalidConfig) as refused:
+            store.change(Draft(scope, values=wrong))
+        assert refused.value.message == (
+            f'{scope}: /flags/a/default: expected one of the variants on, got "of"; '
+            f"{scope}: /flags/b/variants: expected a value, got nothing; "
+            f"{scope}: /flags/b/default: expected a value, got nothing"
+        )
+        with pytest.raises(InvalidConfig):
+            store.change(Draft(scope, file=wrong))
+        assert [violation.path for violation in store.configs.violations(scope, wrong)] == [
+            "/flags/a/default",
+            "/flags/b/variants",
+            "/flags/b/default",
+        ]
+        assert not store.configs.violations(scope, {"flags": {"a": True}})
+    assert list(store.configs.scopes()) == []
+
+
+def test_a_flag_is_laid_together_from_all_layers_before_it_is_looked_at() -> None:
+    store = Store()
+    flag = {"variants": {"on": True, "off": False}, "default": "on"}
+    store.change(Draft(EVERYBODY, values={"flags": {"a": flag}}))
+    store.change(Draft("engine", values={"flags": {"a": {"enabled": False}}}))
+    assert store.get("engine").values == {"flags": {"a": {**flag, "enabled": False}}}
+    with pytest.raises(InvalidConfig, match="engine: /flags/a/variants: expected a value, got nothing"):
+        store.change(Draft(EVERYBODY, values={}))
+    with pytest.raises(InvalidConfig, match="other: /flags/b/variants"):
+        store.change(Draft("other", values={"flags": {"b": {"enabled": False}}}))
+
+
+def test_who_has_no_flags_of_its_own_is_not_told_of_those_that_all_share() -> None:
+    store = Store()
+    store.change(Draft("engine", values={"x": 1}), Draft("gateway", values={"x": 1}))
+    with pytest.raises(InvalidConfig) as refused:
+        store.change(Draft(EVERYBODY, values={"flags": {"a": None, "b": {}}}))
+    assert refused.value.message.count("/flags/b/default") == 1
+    assert refused.value.message.startswith("_all: ")
+
+
+def test_a_schema_that_knows_nothing_of_flags_does_not_forbid_them() -> None:
+    seen: list[dict[str, Any]] = []
+
+    class Seeing(Bounded):
+        def violations(self, values: dict[str, Any]) -> Sequence[Violation]:
+            seen.append(values)
+            return super().violations(values)
+
+    store = Store()
+    store.configs = Configs(Seeing)
+    store.change(Draft("engine", schema={"bound": 5}))
+    store.change(Draft("engine", values={"max": 2, "flags": {"a": True}}))
+    assert seen[-1] == {"max": 2}
+    assert store.get("engine").values == {"max": 2, "flags": {"a": True}}
+    with pytest.raises(InvalidConfig, match=r"engine: /flags: expected an object.*engine: /max: expected"):
+        store.change(Draft("engine", values={"max": 7, "flags": True}))
 
 
 def test_a_schema_that_is_none_is_refused() -> None:

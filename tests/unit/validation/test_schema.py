@@ -192,3 +192,25 @@ def test_a_schema_is_copied() -> None:
     schema.defaults()["a"]["b"] = 2
     assert schema.defaults() == {"a": {"b": 1}}
     assert schema.violations({"a": 1}) != ()
+
+
+@pytest.mark.parametrize(
+    ("schema", "describes"),
+    [
+        ({}, False),
+        ({"properties": {"other": {"properties": {"flags": {}}}}, "additionalProperties": False}, False),
+        ({"patternProperties": {".*": {"type": "number"}}}, False),
+        ({"properties": {"flags": {}}}, True),
+        ({"required": ["flags"]}, True),
+        ({"$defs": {"x": {"properties": {"flags": {}}}}}, False),
+        ({"$defs": {"x": {"allOf": [{"properties": {"flags": {}}}]}}, "$ref": "#/$defs/x"}, True),
+    ],
+)
+def test_a_schema_describes_the_members_that_it_names(schema: dict[str, Any], describes: bool) -> None:
+    assert Schema.compile(schema).describes("flags") is describes
+
+
+def test_a_schema_that_brings_in_the_same_ones_by_many_ways_is_looked_through_once() -> None:
+    chain: dict[str, Any] = {f"s{n}": {"allOf": [{"$ref": f"#/$defs/s{n + 1}"}] * 2} for n in range(14)}
+    schema = Schema.compile({"$defs": {**chain, "s14": {}}, "$ref": "#/$defs/s0"})
+    assert not schema.describes("flags")
