@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hub.client.client import CentralHubClient
 from hub.client.config import ClientConfig
+from hub.client.flags import ClientFlags, Evaluation
 from hub.client.instances import Instances
 from hub.client.watch import Change
 from hub.errors import (
@@ -27,8 +28,10 @@ __all__ = [
     "CentralHubClient",
     "Change",
     "ClientConfig",
+    "ClientFlags",
     "Conflict",
     "DeadlineExceeded",
+    "Evaluation",
     "HubError",
     "Instance",
     "Instances",

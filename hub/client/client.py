@@ -15,6 +15,7 @@ from hub.client.config import ClientConfig
 from hub.client.configcopy import ConfigCopy
 from hub.client.confighandlers import HANDLER_TIMEOUT, Handlers
 from hub.client.configtype import schema_of
+from hub.client.flags import ClientFlags
 from hub.client.instances import Instances
 from hub.client.registration import Registration
 from hub.client.session import Session, completed, finish
@@ -83,6 +84,7 @@ class CentralHubClient:
 
     Attributes:
         config: The configuration of this service; see `ClientConfig`.
+        flags: The feature flags in it; see `ClientFlags`.
 
     Raises:
         InvalidRequest: an argument is not what a registration may say; `field` names it.
@@ -149,6 +151,7 @@ class CentralHubClient:
         self._zone = zone
         copy = ConfigCopy(config_cache, name) if config_cache is not None else None
         self.config = ClientConfig(name, copy, timeout, Handlers(name, config_timeout))
+        self.flags = ClientFlags(self.config)
         self._opening = asyncio.Lock()
         self._session: Session | None = None
         self._ending: asyncio.Task[None] | None = None

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple, TypeVar, overload
 
+from hub.client.attachment import Attachment
 from hub.client.configcopy import ConfigCopy
 from hub.client.configfeed import TOGETHER, ConfigFeed
 from hub.client.confighandlers import Handlers
-from hub.client.configtype import converted
+from hub.client.configtype import converted, taken
 from hub.client.layered import Layered
-from hub.client.link import Link
-from hub.client.tasks import Tasks, end
+from hub.client.staleness import Staleness
+from hub.client.tasks import end
 from hub.core.canary import Traits
 from hub.core.layers import same
 from hub.errors import InvalidConfig, Unavailable
@@ -24,24 +25,6 @@ log = logging.getLogger("hub.client")
 
 T = TypeVar("T")
 Handler = TypeVar("Handler", bound=Callable[[Any], object])
-
-
-class Attachment(NamedTuple):
-    """What an open client lends to its configuration.
-
-    Attributes:
-        link: The connection.
-        tasks: Owns the background tasks.
-        instance: The one that is registered; None for none.
-        beat: Has a beat sent at once.
-        say: Sends one, and returns when it is on its way.
-    """
-
-    link: Link
-    tasks: Tasks
-    instance: Traits | None
-    beat: Callable[[], None]
-    say: Callable[[], Awaitable[None]]
 
 
 class _Applied(NamedTuple):
@@ -73,6 +56,9 @@ class ClientConfig:
         copy: Where the last good configuration is kept; None keeps none.
         timeout: Seconds that a load may take.
         handlers: What the service does about changes.
+
+    Attributes:
+        staleness: Tells when changes come to be missing, perhaps; see `stale`.
     """
 
     def __init__(self, service: str, copy: ConfigCopy | None, timeout: float, handlers: Handlers) -> None:
@@ -87,6 +73,8 @@ class ClientConfig:
         self._loading = asyncio.Lock()
         self._handlers = handlers
         self._wakes: set[asyncio.Event] = set()
+        self._heeding: list[Callable[[], None]] = []
+        self.staleness = Staleness(lambda: self.stale)
         self._applied: _Applied | None = None
         self._answered: Layered | None = None
         self._revision: int | None = None
@@ -224,6 +212,15 @@ class ClientConfig:
 
     # --- for the client
 
+    @property
+    def values(self) -> dict[str, Any] | None:
+        """What the service runs with, as JSON has it, and not to be changed; None until it is loaded."""
+        return self._applied.values if self._applied is not None else None
+
+    def heed(self, told: Callable[[], None]) -> None:
+        """Have `told` called when the service runs with other values, or at another revision."""
+        self._heeding.append(told)
+
     async def has_copy(self) -> bool:
         """Whether there is a copy on disk that can be started from."""
         return self._copy is not None and await self._copy.read() is not None
@@ -232,6 +229,7 @@ class ClientConfig:
         """The client is open: follow again what was loaded before."""
         self._attachment = attachment
         self._instance = attachment.instance
+        self.staleness.attach(attachment.tasks)
         if self._applied is not None:
             self._follow(attachment, self._applied.layered)
 
@@ -246,6 +244,7 @@ class ClientConfig:
             self._applying = None
         if feed is not None:
             await feed.aclose()
+        await self.staleness.detach()
 
     def missed(self) -> None:
         """Changes may have been missed."""
@@ -334,9 +333,8 @@ class ClientConfig:
             return
         if layered.is_empty and not applied.layered.is_empty:
             self._lose(layered)
-        elif same(applied.values, values := layered.values(self._instance)):
-            self._applied = applied._replace(layered=layered, values=values)
-            self._settle(layered)
+        elif same(taken(applied.values, applied.kind), taken(values := layered.values(self._instance), applied.kind)):
+            self._run_with(applied._replace(layered=layered, values=values))
         else:
             await self._try(layered, values, applied)
         if self._attachment is not None:
@@ -353,20 +351,21 @@ class ClientConfig:
         except Exception as error:  # noqa: BLE001  # whatever it is, the service does not run with this
             self._refuse(layered, error)
         else:
-            self._applied = _Applied(layered, values, kind, value)
-            self._settle(layered)
+            self._run_with(_Applied(layered, values, kind, value))
             for wake in self._wakes:
                 wake.set()
 
     def _accept(self, layered: Layered, kind: type[Any]) -> None:
         values = layered.values(self._instance)
-        self._applied = _Applied(layered, values, kind, converted(self._service, values, kind))
-        self._settle(layered)
+        self._run_with(_Applied(layered, values, kind, converted(self._service, values, kind)))
 
-    def _settle(self, layered: Layered) -> None:
+    def _run_with(self, applied: _Applied) -> None:
+        self._applied, layered = applied, applied.layered
         self._answered = layered
         self._revision, self._refused = layered.revision, None
         self._from_disk = False
+        for told in self._heeding:
+            told()
         log.info("%s: runs with configuration %d", self._service, layered.revision)
 
     def _refuse(self, layered: Layered, error: Exception) -> None:

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 import msgspec
 
 from hub.client.address import local_address
+from hub.client.attachment import Attachment
 from hub.client.cache import Cache
-from hub.client.config import Attachment, ClientConfig
+from hub.client.config import ClientConfig
 from hub.client.link import Link
 from hub.client.registration import Registration
 from hub.client.retry import ATTEMPT_TIMEOUT, backoff

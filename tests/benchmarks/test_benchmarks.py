@@ -19,6 +19,7 @@ ROWS = {
     "discover": 2,
     "register": 4,
     "cache": 1,
+    "flags": 3,
     "heartbeats": 1,
     "failover": 4,
     "startup": 2,

@@ -42,6 +42,26 @@ def test_what_is_done_to_a_conversion_changes_nothing_beneath() -> None:
     assert values == {"a": {"b": [1]}}
 
 
+class WithFlags(Struct, forbid_unknown_fields=True):
+    flags: dict[str, Any] = {}
+
+
+class Renamed(Struct, rename={"switches": "flags"}):
+    switches: dict[str, Any]
+
+
+def test_flags_are_kept_from_a_type_that_has_fields_and_none_for_them() -> None:
+    values: dict[str, Any] = {"name": "x", "flags": {"a": True}}
+    only_flags = {"flags": {"a": True}}
+    assert converted("engine", {"most": 2, "flags": {"a": True}}, Limit) == Limit(2)
+    assert converted("engine", values, Plain) == Plain("x")
+    assert converted("engine", only_flags, WithFlags) == WithFlags({"a": True})
+    assert converted("engine", only_flags, Renamed) == Renamed({"a": True})
+    assert converted("engine", only_flags, dict[str, dict[str, bool]]) == only_flags
+    assert converted("engine", only_flags, Limit | None) == Limit()  # type: ignore[arg-type]
+    assert values["flags"] == {"a": True}
+
+
 @pytest.mark.parametrize(
     ("values", "kind", "message", "field"),
     [
