@@ -38,6 +38,7 @@ VERBS: Final = {
     "metadata": Verb("hub.cli.metadata:metadata", "Lay metadata over what an instance says of itself."),
     "desired": Verb("hub.cli.desired:desired", "Show what operators want, of whom, and why."),
     "config": Verb("hub.cli.config.group:config", "Show and change what services are configured with."),
+    "flags": Verb("hub.cli.flags.group:flags", "Show feature flags, and what they come to for whom."),
     "watch": Verb("hub.cli.watch:watch", "Show what changes, as it changes."),
     "backup": Verb("hub.cli.backup:backup", "Write what cannot be told again to a file."),
     "restore": Verb("hub.cli.restore:restore", "Put back what a backup has."),

@@ -10,6 +10,7 @@ import click
 import pytest
 
 from hub.cli.config.group import VERBS as CONFIG_VERBS
+from hub.cli.flags.group import VERBS as FLAG_VERBS
 from hub.cli.group import VERBS, LazyGroup, hub
 from hub.core import awareness, removal, rollouts, silence
 from hub.settings.model import Settings
@@ -17,6 +18,7 @@ from hub.sidecar.table import TABLE
 from hub.telemetry.catalogue import CATALOGUE
 from hub.wire import codec, config, registration
 from hub.wire.channels import CHANNELS
+from hub.wire.flags import FlagTest
 from hub.wire.subjects import RESERVED_NAMES
 from tests.documents import DEPLOY, README, ROOT, blocks, inline, links, prose, rows
 
@@ -80,6 +82,15 @@ def test_every_verb_of_the_hub_command_is_listed_with_what_it_does() -> None:
     assert listed == [(f"`hub {name}`", verb.summary) for name, verb in VERBS.items()]
     listed = rows(README, "| configuring | what |")
     assert listed == [(f"`hub config {name}`", verb.summary) for name, verb in CONFIG_VERBS.items()]
+    listed = rows(README, "| flags | what |")
+    assert listed == [(f"`hub flags {name}`", verb.summary) for name, verb in FLAG_VERBS.items()]
+
+
+def test_every_test_of_an_attribute_is_listed() -> None:
+    listed = {
+        name for row in rows(README, "| a condition | holds of an attribute that |") for name in row[0].split("`")
+    }
+    assert set(FlagTest.__struct_fields__) <= listed
 
 
 def test_every_route_is_listed_with_whom_it_is_for_and_what_it_answers() -> None:

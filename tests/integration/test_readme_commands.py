@@ -55,8 +55,17 @@ class Reader:
                 return [self._type(command) for command in block.commands]
             case "python":
                 return [self._run([sys.executable, "-c", block.text])]
+            case "toml":
+                return [self._save(block.text)]
             case _:
                 raise AssertionError(f"no test knows how to run a block of {block.language!r}")
+
+    def _save(self, text: str) -> str:
+        """Save a file that is called as its first line says."""
+        name = text.partition("\n")[0].removeprefix("# ")
+        assert name.endswith(".toml"), f"nobody knows where to save {name!r}"
+        (self._folder / name).write_text(text)
+        return ""
 
     def _type(self, command: str) -> str:
         match command.split():
@@ -148,12 +157,19 @@ def test_what_the_readme_says_works_from_the_first_line_to_the_last(tmp_path: Pa
     [by_hub] = [out for text, out in printed.items() if "hub register" in text]
     assert "registered trading-engine/" in by_hub
     assert by_hub.count("http://127.0.0.1:8002") == 1
-    [configured] = [out for text, out in printed.items() if "hub config" in text]
+    [configured] = [out for text, out in printed.items() if "hub config status" in text]
     assert "/risk/max_leverage" in configured
     assert "calm markets" in configured
     [configured_by_nats] = [out for text, out in printed.items() if "hub.config.get" in text]
     assert '"halted":true' in configured_by_nats
-    [by_sdk] = [out for text, out in printed.items() if "CentralHubClient" in text]
+    [flagged] = [out for text, out in printed.items() if "hub flags evaluate" in text]
+    assert "new-checkout is true, variant on (TARGETING_MATCH, rule 0)" in flagged
+    [by_flags] = [out for text, out in printed.items() if "client.flags.boolean" in text]
+    assert by_flags.startswith("True\nEvaluation(key='new-checkout', value=")
+    assert "reason='SPLIT', rule=1" in by_flags
+    [by_openfeature] = [out for text, out in printed.items() if "CentralHubProvider" in text]
+    assert by_openfeature == "True\n", "user-1 is among the ten percent"
+    [by_sdk] = [out for text, out in printed.items() if "client.discover" in text]
     assert by_sdk in ("http://127.0.0.1:8001\n", "http://127.0.0.1:8002\n")
 
 
