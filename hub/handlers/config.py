@@ -17,7 +17,7 @@ from hub.core.drafts import Draft, Signature, own_values
 from hub.core.happenings import canary_step, configured
 from hub.core.layers import differences, patched
 from hub.core.registry import Registry
-from hub.errors import NotFound, PayloadTooLarge, Unavailable
+from hub.errors import Conflict, NotFound, PayloadTooLarge, Unavailable
 from hub.handlers.audience import Audience
 from hub.handlers.changes import ANY, Changes
 from hub.handlers.clock import Clock
@@ -219,7 +219,12 @@ class Configuration:
         for attempt in range(_ATTEMPTS):
             await self._hear_of(drafts())
             signature = Signature(kind, wish.author, wish.reason, self._clock.wall(), id=uuid4().hex)
-            plan = self._configs.plan(drafts(), signature, force=force)
+            try:
+                plan = self._configs.plan(drafts(), signature, force=force)
+            except Conflict:
+                if await self._learns_more(drafts()):
+                    continue  # it was decided upon what is no longer so
+                raise
             if kind == "canary":
                 self._audience.expect(plan)
             if wish.dry_run or not plan.records:
@@ -233,6 +238,18 @@ class Configuration:
                 self._learn(plan, revision)
                 return self._changed(plan, revision)
         raise Unavailable("configuration: others keep changing it; try again")
+
+    async def catch_up_with(self, scope: str) -> bool:
+        """Return once all that is stored of a scope is known here; and whether that was news.
+
+        Raises:
+            Unavailable: it does not come, or cannot be read.
+        """
+        known, stored = self._configs.own(scope), await self._ledger.get(scope)
+        if stored is None or stored.revision <= (known.revision if known else 0):
+            return False
+        await self._catch_up(stored.revision)
+        return True
 
     # --- inside: changing
 
@@ -257,6 +274,14 @@ class Configuration:
             if await self._ledger.at(draft.scope, draft.revision) is None:
                 return  # which is a conflict, and need not be waited for
             await self._catch_up(draft.revision)
+
+    async def _learns_more(self, drafts: Sequence[Draft]) -> bool:
+        """Whether more is stored of what is to be changed than was known here; now it is known."""
+        with suppress(Unavailable):
+            for draft in drafts:
+                if await self.catch_up_with(draft.scope):
+                    return True
+        return False
 
     async def _catch_up(self, revision: int, within: float = _CATCH_UP) -> None:
         """Return once all that was stored until this revision is known here, in so many seconds.

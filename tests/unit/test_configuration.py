@@ -16,6 +16,7 @@ from hub.handlers.listeners import ConfigListener
 from hub.store.events import EventLog
 from hub.store.memory import MemoryLedger
 from hub.validation import Schema
+from hub.wire.canary import Canary
 from hub.wire.codec import encode
 from hub.wire.config import ConfigChanged, ConfigDiff, ConfigRecord
 from hub.wire.event import CloudEvent
@@ -43,3 +44,21 @@ async def test_what_is_stored_and_not_heard_of_yet_can_be_compared_and_deleted()
     async with ledger.watch(ConfigListener(configs, changes, found=ignored, changed=ignored)):
         deleted = msgspec.json.decode(await deleting, type=ConfigChanged)
     assert (deleted.revision, [each.path for each in deleted.scopes[0].differences]) == (2, ["/n"])
+
+
+async def test_a_canary_that_another_hub_has_just_ended_holds_up_nothing() -> None:
+    ledger, configs, changes = MemoryLedger(), Configs(Schema.compile), Changes()
+    tried = ConfigRecord(
+        scope="engine", kind="canary", at=WALL, canary=Canary(id="c1", since=WALL, author="ada", values={"n": 2})
+    )
+    await ledger.put("engine", encode(tried))
+    configs.learn("engine", tried, 1)
+    await ledger.put("engine", encode(ConfigRecord(scope="engine", kind="abort", at=WALL)))
+    hub = Configuration(
+        configs, ledger, Registry(0.0), cast(EventLog, Told()), changes, Clock(), ignored, max_bytes=100_000
+    )
+    putting = asyncio.create_task(hub.put(b'{"changes":[{"service":"engine","values":{"n":3}}]}'))
+    await asyncio.sleep(0)
+    async with ledger.watch(ConfigListener(configs, changes, found=ignored, changed=ignored)):
+        put = msgspec.json.decode(await putting, type=ConfigChanged)
+    assert put.revision == 3
