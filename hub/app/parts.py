@@ -50,6 +50,7 @@ from hub.telemetry.request import with_trace
 from hub.transport.loops import BOUND, Loop
 from hub.transport.requests import Requester
 from hub.validation import Schema
+from hub.wire.config import ConfigRefusal
 
 log = structlog.get_logger(__name__)
 
@@ -221,7 +222,7 @@ class Parts:
             self._metrics,
             on_uses=self.observing.beaten,
             on_reports=self.checking.report,
-            on_config=self.rollout.heard,
+            on_config=self._on_config,
         )
         self._hearing = Hearing(self._client, self.registry.liveness, self.clock)
 
@@ -316,6 +317,10 @@ class Parts:
             notice(service)
         if catalog.unwritten:
             self._sweep.hurry()
+
+    def _on_config(self, key: str, running: int | None, refused: ConfigRefusal | None) -> None:
+        self.rollout.heard(key, running, refused)
+        self.canaries.heard(key, running, refused)
 
     def _on_gained(self) -> None:
         log.info("leading", hub=self._hub_id)

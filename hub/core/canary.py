@@ -153,7 +153,7 @@ def counted(baked: float, bake: float) -> float:
     return min(max(baked, 0.0), max(bake - SETTLE, 0.0))
 
 
-def judge(canary: CanaryState, tried: Sequence[Tried], elapsed: float, lonely: float) -> Ruling:
+def judge(canary: CanaryState, tried: Sequence[Tried], elapsed: float, lonely: float, idle: float = 0.0) -> Ruling:
     """What is to become of a canary.
 
     Args:
@@ -161,25 +161,29 @@ def judge(canary: CanaryState, tried: Sequence[Tried], elapsed: float, lonely: f
         tried: Those who try it, all that are registered.
         elapsed: Seconds for which it is being tried.
         lonely: Seconds for which nobody has tried it; 0 where somebody does.
+        idle: Seconds, of those elapsed, in which nobody has run with it.
     """
-    broken = _broken(canary.rules, tried)
-    if broken:
-        return Ruling("roll back", broken)
+    why = broken(canary.rules, tried)
+    if why:
+        return Ruling("roll back", why)
     if not tried:
         return Ruling("roll back", "no instance is left to try it") if lonely >= LONELY else Ruling("bake")
-    behind = [each.instance_id for each in tried if not each.runs and not each.is_critical]
     if elapsed < canary.bake:
         return Ruling("bake")
-    running = sum(each.runs for each in tried)
+    behind = [each.instance_id for each in tried if not (each.runs or each.is_critical or each.refusal)]
+    running = sum(each.runs and not (each.is_critical and canary.rules.critical) for each in tried)
     if running and not behind:
+        if elapsed - idle < canary.bake:
+            return Ruling("bake")
         return Ruling("promote", f"{running} of {len(tried)} have run with it for {canary.bake:g} s")
     if elapsed < canary.bake + GRACE:
         return Ruling("bake")
-    late = _names(behind) or "anybody: all are critical"
-    return Ruling("roll back", f"after {elapsed:.0f} s it was not applied by {late}")
+    all_are = "all are critical" if all(each.is_critical for each in tried) else "all are critical or have refused it"
+    return Ruling("roll back", f"after {elapsed:.0f} s it was not applied by {_names(behind) or f'anybody: {all_are}'}")
 
 
-def _broken(rules: CanaryRules, tried: Sequence[Tried]) -> str:
+def broken(rules: CanaryRules, tried: Sequence[Tried]) -> str:
+    """Which rule has been broken, and by whom; empty where none has."""
     refused = [each for each in tried if each.refusal is not None]
     if rules.refused and refused:
         first = refused[0].refusal

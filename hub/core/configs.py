@@ -194,12 +194,16 @@ class Configs:
         effects = tuple(self._effects(after))
         kept = {scope: record for scope, record in after.items() if is_change(self.record(scope), record)}
         decoded = {scope: signed(self.record(scope), record) for scope, record in kept.items()}
+        for scope in (draft.scope for draft in drafts if draft.ends and draft.scope in decoded):
+            if len(encode(decoded[scope])) > MAX_MESSAGE_BYTES:  # there has to be a way out of every canary
+                decoded[scope] = msgspec.structs.replace(decoded[scope], changed=(), reason="")
         encoded = {scope: encode(record) for scope, record in decoded.items()}
         for scope, record in encoded.items():
             if len(record) > MAX_MESSAGE_BYTES:
+                tried = ", and what is tried" if decoded[scope].canary else ""
                 raise PayloadTooLarge(
-                    f"{scope}: expected a configuration of at most {MAX_MESSAGE_BYTES} bytes with its file and schema, "
-                    f"got {len(record)}"
+                    f"{scope}: expected a configuration of at most {MAX_MESSAGE_BYTES} bytes with its file and schema"
+                    f"{tried}, got {len(record)}"
                 )
         before = {scope: self.record(scope) for scope in decoded}
         return Plan(encoded, decoded, before, self.revision, effects)

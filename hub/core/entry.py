@@ -29,6 +29,7 @@ class Entry:
         upstream: The services it depends on of which none can be chosen.
         desired: What operators want of it.
         finding: What all that comes to.
+        falls: How often it has become critical since this hub knows it.
     """
 
     key: str
@@ -43,6 +44,7 @@ class Entry:
     upstream: tuple[str, ...]
     desired: Desired | None
     finding: Finding
+    falls: int = 0
     _encoded: bytes | None = None
 
     def encoded(self) -> bytes:
@@ -53,6 +55,8 @@ class Entry:
 
     def show(self, instance: Instance) -> None:
         """Show the instance so from now on."""
+        if instance.status == CRITICAL != self.instance.status:
+            self.falls += 1
         self.instance = instance
         self._encoded = None
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
 import structlog
 
-from hub.core.canary import Ruling, Tried, counted, judge
+from hub.core.canary import Ruling, state, traits, tries
 from hub.core.configs import Configs
 from hub.core.drafts import Draft
-from hub.core.entry import Entry
 from hub.core.registry import Registry
 from hub.core.rollouts import Word
-from hub.errors import Conflict, HubError, NotFound
+from hub.core.trial import Trial
+from hub.errors import Conflict, HubError, InvalidConfig, NotFound
 from hub.handlers.audience import Audience
 from hub.handlers.clock import Clock
 from hub.handlers.config import Configuration, Wish
@@ -24,16 +23,17 @@ from hub.handlers.rollout import Rollout
 from hub.store.lease import LeaderLease
 from hub.transport.loops import Beat
 from hub.wire import subjects
-from hub.wire.canary import Canary
 from hub.wire.codec import Decoder
-from hub.wire.config import EVERYBODY, AbortCanary, PromoteCanary
-from hub.wire.names import CRITICAL, MAX_REASON
+from hub.wire.config import EVERYBODY, AbortCanary, ConfigRefusal, PromoteCanary
+from hub.wire.names import MAX_REASON
 
 log = structlog.get_logger(__name__)
 
 AUTHOR: Final = "central-hub"
 """Who ends a canary that nobody has asked to be ended."""
 _ROUND: Final = 1.0
+_SLICE: Final = 200
+"""Instances that are looked at in a row; then others get their turn."""
 
 Ending = Literal["promote", "abort"]
 
@@ -44,15 +44,6 @@ class _Ours(NamedTuple):
     reason: str
     author: str = AUTHOR
     dry_run: bool = False
-
-
-@dataclass(slots=True)
-class _Trial:
-    """What this hub has seen of a canary: since when it watches, who was well, and since when nobody tries it."""
-
-    since: float
-    well: set[str] = field(default_factory=set)
-    lonely_since: float | None = None
 
 
 class Canaries:
@@ -85,10 +76,12 @@ class Canaries:
         self._configs = configs
         self._configuration = configuration
         self._rollout = rollout
+        self._registry = registry
         self._audience = Audience(registry)
         self._clock = clock
         self._lease = lease
-        self._trials: dict[tuple[str, str], _Trial] = {}
+        self._trials: dict[str, Trial] = {}
+        self._is_new_here = True
         self._decode_promote = Decoder(PromoteCanary)
         self._decode_abort = Decoder(AbortCanary)
         self.subjects: dict[str, Respond] = {
@@ -103,13 +96,23 @@ class Canaries:
 
     def promote(self, payload: bytes) -> Coroutine[Any, Any, bytes]:
         """The encoded `ConfigChanged`, once what some have tried is put for all."""
-        request = self._decode_promote(payload)
-        return self._end(self._tried(request.service), "promote", request)
+        return self._asked("promote", self._decode_promote(payload))
 
     def abort(self, payload: bytes) -> Coroutine[Any, Any, bytes]:
         """The encoded `ConfigChanged`, once what some have tried is taken back."""
-        request = self._decode_abort(payload)
-        return self._end(self._tried(request.service), "abort", request)
+        return self._asked("abort", self._decode_abort(payload))
+
+    def heard(self, key: str, running: int | None, refused: ConfigRefusal | None) -> None:
+        """An instance has said what it runs with, or cannot run with: it may be gone before it is looked at."""
+        if refused is None:
+            return
+        entry = self._registry.catalog.entries.get(key)
+        if entry is None:
+            return
+        for scope in (entry.record.name, EVERYBODY):
+            trial = self._trial(scope)
+            if trial is not None and tries(trial.canary.target, traits(entry.record)):
+                trial.note(trial.stands(entry, Word(running, self._clock.wall(), refused), self._wanted(key)))
 
     async def watch_rounds(self, beat: Beat) -> None:
         """See how every canary is doing, and end it when its time has come, for ever."""
@@ -117,20 +120,27 @@ class Canaries:
             beat()
             await asyncio.sleep(_ROUND)
             under_way = self._configs.under_way()
-            self._trials = {each: trial for each, trial in self._trials.items() if each[0] in under_way}
+            self._trials = {scope: trial for scope, trial in self._trials.items() if trial.canary.id in under_way}
             for canary, scopes in under_way.items():
-                ruling = self._look(scopes)
+                beat()
+                ruling = await self._look(scopes)
                 if ruling.step != "bake" and self._lease.held:
                     await self._rule(canary, scopes, ruling)
-                await asyncio.sleep(0)
+            self._is_new_here = False
 
     # --- inside
 
-    def _tried(self, scope: str) -> str:
+    async def _asked(self, kind: Ending, wish: PromoteCanary | AbortCanary) -> bytes:
+        if self._tried(wish.service) is None:
+            await self._configuration.catch_up_with(wish.service)  # another hub may have begun it just now
+        canary = self._tried(wish.service)
+        if canary is None:
+            raise NotFound(f"service: no canary of {wish.service!r} is being tried", field="service")
+        return await self._end(canary, kind, wish)
+
+    def _tried(self, scope: str) -> str | None:
         record = self._configs.record(scope)
-        if record is None or record.canary is None:
-            raise NotFound(f"service: no canary of {scope!r} is being tried", field="service")
-        return record.canary.id
+        return record.canary.id if record is not None and record.canary is not None else None
 
     async def _end(self, canary: str, kind: Ending, wish: Wish) -> bytes:
         def drafts() -> Sequence[Draft]:
@@ -139,7 +149,7 @@ class Canaries:
                 raise Conflict("the canary has been ended already")
             return [self._draft(scope, canary, kind) for scope in scopes]
 
-        return await self._configuration.change(kind, wish, drafts)
+        return await self._configuration.change(kind, wish, drafts, force=kind == "abort")  # back to what was there
 
     def _draft(self, scope: str, canary: str, kind: Ending) -> Draft:
         record = self._configs.record(scope)
@@ -148,49 +158,64 @@ class Canaries:
         return Draft(scope, values=record.canary.values, ends=canary)
 
     async def _rule(self, canary: str, scopes: Sequence[str], ruling: Ruling) -> None:
-        kind: Ending = "promote" if ruling.step == "promote" else "abort"
         try:
-            await self._end(canary, kind, _Ours(ruling.reason[:MAX_REASON]))
+            try:
+                await self._end(canary, "promote" if ruling.step == "promote" else "abort", _ours(ruling.reason))
+            except InvalidConfig as error:  # a schema was forced meanwhile
+                ruling = Ruling("roll back", f"it cannot be put for all: {error.message}")
+                await self._end(canary, "abort", _ours(ruling.reason))
         except HubError as error:
             log.warning("canary not ended yet", scopes=scopes, wanted=ruling.step, reason=error.message)
         else:
             log.info("canary ended", scopes=scopes, step=ruling.step, reason=ruling.reason)
 
-    def _look(self, scopes: Sequence[str]) -> Ruling:
-        """What is to become of a canary: of many scopes, the worst of what would become of each."""
-        rulings = [self._judge(scope) for scope in scopes]
-        broken = next((ruling for ruling in rulings if ruling.step == "roll back"), None)
-        return broken or next((ruling for ruling in rulings if ruling.step == "bake"), rulings[0])
+    async def _look(self, scopes: Sequence[str]) -> Ruling:
+        """What is to become of a canary: of many scopes, the worst of what would become of each.
 
-    def _judge(self, scope: str) -> Ruling:
+        A scope of which nobody was ever there to try it shows nothing; the others do.
+        """
+        rulings = {scope: await self._judge(scope) for scope in scopes}
+        tried = [ruling for scope, ruling in rulings.items() if scope in self._trials and self._trials[scope].is_tried]
+        counting = tried or list(rulings.values())
+        back = next((ruling for ruling in counting if ruling.step == "roll back"), None)
+        return back or next((ruling for ruling in counting if ruling.step == "bake"), counting[0])
+
+    async def _judge(self, scope: str) -> Ruling:
+        trial = self._trial(scope)
+        if trial is None:
+            return Ruling("bake")  # it was ended just now
+        tried = []
+        for number, entry in enumerate(self._audience.of(scope), start=1):
+            if not number % _SLICE:
+                await asyncio.sleep(0)
+            if not tries(trial.canary.target, traits(entry.record)):
+                continue
+            word = self._rollout.word(entry.key)
+            if word is None:
+                await self._ask(trial, entry.key)
+            if word is not None or scope != EVERYBODY:  # of all, only those who follow their configuration count
+                tried.append(trial.stands(entry, word, self._wanted(entry.key)))
+        return trial.judged(tried, self._clock.now())
+
+    def _trial(self, scope: str) -> Trial | None:
+        """What this hub has seen of the scope's canary. What was tried before it came counts, by the time of day."""
         known = self._configs.own(scope)
         if known is None or known.record.canary is None:
-            return Ruling("bake")  # it was ended just now
-        canary, now = known.record.canary, self._clock.now()
-        trial = self._trials.get((canary.id, scope))
-        if trial is None:
-            baked = (self._clock.wall() - canary.since).total_seconds()
-            trial = _Trial(since=now - counted(baked, canary.bake))
-            self._trials[canary.id, scope] = trial
-        tried = [
-            self._stands(entry, word, canary, known.revision, trial)
-            for entry in self._audience.trying(scope, canary)
-            if (word := self._rollout.word(entry.key)) is not None or scope != EVERYBODY
-        ]
-        trial.lonely_since = None if tried else trial.lonely_since or now
-        lonely = now - trial.lonely_since if trial.lonely_since is not None else 0.0
-        return judge(canary, tried, now - trial.since, lonely)
+            return None
+        canary, trial = known.record.canary, self._trials.get(scope)
+        if trial is None or trial.canary.id != canary.id:
+            baked = (self._clock.wall() - canary.since).total_seconds() if self._is_new_here else 0.0
+            trial = self._trials[scope] = Trial(state(canary), known.revision, self._clock.now(), baked=baked)
+        return trial
 
-    def _stands(self, entry: Entry, word: Word | None, canary: Canary, revision: int, trial: _Trial) -> Tried:
-        """How one of those who try it is. Of `_all`, only those are asked who follow their configuration at all."""
-        is_critical = entry.instance.status == CRITICAL
-        if not is_critical:
-            trial.well.add(entry.key)
-        refused = word.refused if word is not None else None
-        return Tried(
-            entry.record.instance_id,
-            runs=word is not None and (word.running or 0) >= self._configs.wanted(entry.record.name),
-            refusal=refused if refused is not None and refused.revision >= revision else None,
-            is_critical=is_critical,
-            has_fallen=is_critical and (entry.key in trial.well or entry.instance.since > canary.since),
-        )
+    async def _ask(self, trial: Trial, key: str) -> None:
+        """Ask one who has said nothing, since this hub came: the next beat may be hours away."""
+        if self._lease.held and trial.asks(key, self._clock.now()):
+            await self._rollout.remind(key)
+
+    def _wanted(self, key: str) -> int:
+        return self._configs.wanted(key.partition(".")[0])
+
+
+def _ours(reason: str) -> _Ours:
+    return _Ours(reason[:MAX_REASON])

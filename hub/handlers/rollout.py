@@ -138,6 +138,15 @@ class Rollout:
             )
         )
 
+    async def remind(self, key: str) -> None:
+        """Have an instance read its configuration again, and say what it runs with; nobody else hears of it."""
+        if not self._client.is_connected:
+            return
+        try:
+            await self._client.publish(subjects.config_remind(key))
+        except (nats.errors.Error, OSError) as error:
+            log.debug("reminder not sent", key=key, reason=describe(error))
+
     def counts(self) -> Mapping[str, int]:
         """How many instances stand how, of those who tell what they run."""
         return {str(verdict): count for verdict, count in self._rollouts.counts(self._clock.now()).items()}
@@ -160,7 +169,7 @@ class Rollout:
                             behind.add(service)
                 if self._lease.held and self._client.is_connected:
                     for key in self._rollouts.to_remind(some, self._configs.wanted, self._clock.now()):
-                        await self._remind(key)
+                        await self.remind(key)
                 await asyncio.sleep(0)
             self._tell_untold()
             for service in applied.keys() - behind:
@@ -205,9 +214,3 @@ class Rollout:
         if scope != EVERYBODY:
             return {scope}
         return {key.partition(".")[0] for key in self._rollouts}.union(self._configs.scopes())
-
-    async def _remind(self, key: str) -> None:
-        try:
-            await self._client.publish(subjects.config_remind(key))
-        except (nats.errors.Error, OSError) as error:
-            log.debug("reminder not sent", key=key, reason=describe(error))

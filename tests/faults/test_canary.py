@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from nats.aio.client import Client
 
-from tests.calls import connected
+from tests.calls import call, connected
 from tests.clients import service
 from tests.faults.test_config import insist
 from tests.hubs import HubProcess
@@ -87,3 +87,36 @@ async def test_a_canary_outlives_all_hubs(tmp_path: Path) -> None:
             assert engine.config.is_canary
             await until(lambda: not engine.config.is_canary, "promoted", within=60)
             assert (engine.config.current, await put_for_all(client)) == ({"n": 2}, {"n": 2})
+
+
+@pytest.mark.parametrize("scope", ["engine", "_all"])
+async def test_a_new_hub_asks_those_whose_next_beat_is_hours_away(tmp_path: Path, scope: str) -> None:
+    with (
+        NatsServer(tmp_path / "nats") as server,
+        HubProcess(tmp_path / "hub", nats_url=server.url, variables=_BRISK) as hub,
+    ):
+        async with connected(server.url) as client, service(server.url, "engine", "a1", ttl=86_400) as engine:
+            await engine.config.load()
+            change = {"changes": [{"service": scope, "values": {"n": 2}}], "canary": {"bake": 3}}
+            assert (await insist(client, "hub.config.put", change))["revision"]
+            await until(lambda: engine.config.current == {"n": 2})
+            hub.kill()
+            hub.start()
+            await until(lambda: not engine.config.is_canary, "ended", within=25)
+            assert await put_for_all(client) == {"n": 2}
+
+
+async def test_whichever_hub_is_asked_knows_what_another_has_just_begun_to_try(tmp_path: Path) -> None:
+    with (
+        NatsServer(tmp_path / "nats") as server,
+        HubProcess(tmp_path / "hub1", nats_url=server.url, variables=_BRISK),
+        HubProcess(tmp_path / "hub2", nats_url=server.url, variables=_BRISK),
+    ):
+        async with connected(server.url) as client, service(server.url, "engine", "a1") as engine:
+            await engine.config.load()
+            for number in range(300):
+                change = {"changes": [{"service": "engine", "values": {"n": number}}], "canary": {"bake": 600}}
+                begun = await insist(client, "hub.config.put", change)
+                assert begun.get("revision"), begun
+                ended = await call(client, f"hub.config.{'promote' if number % 2 else 'abort'}", {"service": "engine"})
+                assert ended.get("revision"), (number, ended)

@@ -12,6 +12,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from hub.client import CentralHubClient
+from hub.errors import InvalidConfig
 from tests.calls import call, refusal, register
 from tests.clients import service
 from tests.commands import run, run_json
@@ -201,3 +202,84 @@ def test_the_command_line_tries_promotes_and_aborts(hub: HubProcess) -> None:
     assert "a canary is tried by zone eu-1" in config("status", "cautious").stdout
     assert config("abort", "cautious", "--yes").returncode == 0
     assert config("promote", "cautious", "--yes").returncode == 3
+
+
+async def test_a_schema_that_was_forced_keeps_no_canary_for_ever(hub: HubProcess, client: Client) -> None:
+    """Neither what is put nor what is tried is valid any more: there has to be a way out all the same."""
+    heard = await steps(client, "forced")
+    await put(client, "forced", {"n": 1})
+    strict = {"service": "forced", "schema": {"properties": {"n": {"const": 9}}}, "force": True}
+    async with AsyncExitStack() as stack:
+        eu, _ = await pair(stack, hub, "forced")
+        await put(client, "forced", {"n": 2}, {**EU, "bake": 600})
+        assert (await call(client, "hub.config.schema.put", strict))["revision"]
+        error = await refusal(client, "hub.config.promote", {"service": "forced"})
+        assert error["code"] == "invalid_config"
+        done = await call(client, "hub.config.abort", {"service": "forced", "author": "ada"})
+        assert [each["change"] for each in done["scopes"][0]["differences"]] == ["changed"]
+        await call(client, "hub.config.schema.put", {"service": "forced", "schema": None})
+        await put(client, "forced", {"n": 3}, {**EU, "bake": 3})
+        await call(client, "hub.config.schema.put", strict)
+        await until(lambda: len(heard) == 4, "taken back by itself", within=20)
+        await until(lambda: eu.config.current == {"n": 1})
+    assert [event["type"] for event in heard][2:] == ["config.canary", "config.rolledback"]
+    assert "it cannot be put for all: forced: /n: expected 9" in heard[3]["data"]["reason"]
+
+
+async def test_a_scope_that_nobody_is_there_to_try_does_not_hold_up_the_others(hub: HubProcess, client: Client) -> None:
+    heard = await steps(client, "inhabited")
+    async with AsyncExitStack() as stack:
+        await pair(stack, hub, "inhabited")
+        changes = [{"service": name, "values": {"n": 2}} for name in ("deserted", "inhabited")]
+        await call(client, "hub.config.put", {"changes": changes, "canary": {**EU, "bake": 2}})
+        await until(lambda: len(heard) == 2, "ended", within=20)
+    assert heard[1]["type"] == "config.promoted"
+    assert (await call(client, "hub.config.get", {"service": "deserted"}))["values"] == {"n": 2}
+
+
+async def test_however_short_a_critical_moment_is_it_counts(hub: HubProcess, client: Client) -> None:
+    heard = await steps(client, "fainted")
+    async with AsyncExitStack() as stack:
+        eu, _ = await pair(stack, hub, "fainted")
+        await put(client, "fainted", {"n": 2}, {**EU, "bake": 600})
+        await until(lambda: eu.config.current == {"n": 2})
+        await asyncio.sleep(2.5)  # a few rounds of the hub
+        for status in (b"critical", b"passing"):
+            await client.publish("hub.heartbeat.fainted.fainted-eu", b'{"status":"%s"}' % status)
+        await until(lambda: len(heard) == 2, "taken back", within=20)
+    assert heard[1]["data"]["reason"] == "fainted-eu became critical"
+
+
+async def test_who_refuses_it_and_leaves_at_once_has_refused_it(hub: HubProcess, client: Client) -> None:
+    """A service that cannot start with what is tried: it comes, and goes, and others fare well."""
+    heard = await steps(client, "repelled")
+    await put(client, "repelled", {"n": 1})
+    async with AsyncExitStack() as stack:
+        eu, _ = await pair(stack, hub, "repelled")
+        await put(client, "repelled", {"n": "many"}, {**EU, "bake": 600})
+        await until(lambda: eu.config.current == {"n": "many"})
+        with pytest.raises(InvalidConfig):
+            async with service(hub.nats_url, "repelled", "repelled-new", 8009, zone="eu-1") as new:
+                await new.config.load(dict[str, int])
+        await until(lambda: len(heard) == 2, "taken back", within=20)
+    assert heard[1]["data"]["reason"].startswith("refused by repelled-new: ")
+
+
+async def test_what_has_come_since_and_is_refused_is_no_fault_of_what_is_tried(hub: HubProcess, client: Client) -> None:
+    shared = await steps(client, "_all")
+    await put(client, "blameless", {"n": 1})
+    async with AsyncExitStack() as stack:
+        eu, _ = await pair(stack, hub, "blameless")
+
+        @eu.config.on_change
+        def adopt(values: dict[str, Any]) -> None:
+            if values["n"] > 1:
+                raise ValueError("n: too high")
+
+        await put(client, "_all", {"quiet": True}, {"target": {"instances": ["blameless-eu"]}, "bake": 600})
+        await until(lambda: eu.config.current == {"n": 1, "quiet": True})
+        done = await put(client, "blameless", {"n": 2})
+        await until(lambda: eu.config.refused is not None and eu.config.refused.revision == done["revision"])
+        await asyncio.sleep(2.5)  # a few rounds of the hub
+        assert [event["type"] for event in shared] == ["config.canary"]
+        await call(client, "hub.config.abort", {"service": "_all"})

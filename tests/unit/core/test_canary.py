@@ -29,9 +29,10 @@ from hub.core.drafts import Draft, Signature
 from hub.core.layers import laid_together, origins
 from hub.errors import Conflict, InvalidConfig, InvalidRequest
 from hub.wire.canary import Canary, CanaryPlan, CanaryRules, CanaryState, CanaryTarget
+from hub.wire.codec import MAX_MESSAGE_BYTES
 from hub.wire.config import EVERYBODY, ConfigRecord, ConfigRefusal
 from tests.unit.core.making import WALL
-from tests.unit.core.test_configs import Store
+from tests.unit.core.test_configs import WHO, Store
 
 BLUE = Traits("engine", "a1", version="1.4.2", zone="eu-1", tags=("blue", "fast"))
 STATE = CanaryState(id="c1", since=WALL, bake=60.0)
@@ -246,6 +247,19 @@ def test_what_is_shown_is_what_those_who_try_it_will_run_with() -> None:
     assert ended.effects[0].canary is not None
 
 
+def test_a_canary_can_be_taken_back_however_large_its_scope_has_become() -> None:
+    """What it takes back is told place by place, and with a reason, where there is room for that."""
+    store = Store()
+    keys = {f"{number:03}-{'k' * 100}": 0 for number in range(100)}
+    store.change(Draft("engine", values=keys))
+    start(store, "engine", {})
+    room = MAX_MESSAGE_BYTES - len(msgspec.json.encode(store.configs.record("engine"))) + 10_000
+    store.change(Draft("engine", file={"filling": "f" * room}))
+    ended = store.change(Draft("engine", ends="c1"), signature=WHO._replace(kind="abort", reason="r" * 500))
+    assert ended.decoded["engine"].changed == ()
+    assert store.configs.values("engine", BLUE).keys() == {*keys, "filling"}
+
+
 # --- how it goes on
 
 
@@ -282,6 +296,25 @@ def test_rules_may_be_switched_off() -> None:
     assert judge(lax, [tried(is_critical=True, has_fallen=True)], 1.0, 0.0).step == "bake"
     assert judge(lax, [tried(runs=False, refusal=REFUSAL)], 1.0, 0.0).step == "bake"
     assert judge(lax, [tried(runs=False, refusal=REFUSAL)], 60.0 + GRACE, 0.0).step == "roll back"
+
+
+def test_who_may_refuse_it_does_not_hold_it_up() -> None:
+    lax = msgspec.structs.replace(STATE, rules=CanaryRules(refused=False))
+    ruling = judge(lax, [tried(), tried(instance_id="a2", runs=False, refusal=REFUSAL)], 60.0, 0.0)
+    assert (ruling.step, ruling.reason) == ("promote", "1 of 2 have run with it for 60 s")
+
+
+def test_who_was_critical_all_along_proves_nothing_unless_that_is_tolerated() -> None:
+    assert judge(STATE, [tried(is_critical=True)], 60.0, 0.0).step == "bake"
+    assert judge(STATE, [tried(is_critical=True)], 60.0 + GRACE, 0.0).step == "roll back"
+    lax = msgspec.structs.replace(STATE, rules=CanaryRules(critical=False))
+    assert judge(lax, [tried(is_critical=True, has_fallen=True)], 60.0, 0.0).step == "promote"
+
+
+def test_the_time_in_which_nobody_runs_with_it_does_not_count() -> None:
+    assert judge(STATE, [tried()], 60.0, 0.0, idle=20.0).step == "bake"
+    assert judge(STATE, [tried()], 79.0, 0.0, idle=20.0).step == "bake"
+    assert judge(STATE, [tried()], 80.0, 0.0, idle=20.0).step == "promote"
 
 
 def test_a_canary_that_nobody_tries_any_more_is_taken_back_after_a_while() -> None:
