@@ -131,11 +131,17 @@ class Canaries:
     # --- inside
 
     async def _asked(self, kind: Ending, wish: PromoteCanary | AbortCanary) -> bytes:
-        if self._tried(wish.service) is None:
+        found = self._tried(wish.service)
+        if found is None or wish.canary not in (None, found):
             await self._configuration.catch_up_with(wish.service)  # another hub may have begun it just now
         canary = self._tried(wish.service)
         if canary is None:
             raise NotFound(f"service: no canary of {wish.service!r} is being tried", field="service")
+        if wish.canary not in (None, canary):
+            raise Conflict(
+                f"canary: expected the one of {wish.service!r} that is being tried, {canary!r}, got {wish.canary!r}",
+                field="canary",
+            )
         return await self._end(canary, kind, wish)
 
     def _tried(self, scope: str) -> str | None:

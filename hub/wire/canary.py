@@ -20,6 +20,7 @@ MAX_LISTED: Final = 256
 """Instances, zones or tags that a target may name."""
 
 Bake = Annotated[float, Meta(ge=0, le=MAX_BAKE)]
+CanaryId = Annotated[str, Meta(min_length=1, max_length=64)]
 Percent = Annotated[float, Meta(gt=0, le=100, extra={"expected": "a number above 0 and at most 100"})]
 
 

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
-from hub.wire.canary import Canary, CanaryPlan, CanaryState
+from hub.wire.canary import Canary, CanaryId, CanaryPlan, CanaryState
 from hub.wire.names import Author, InstanceId, Reason, ServiceName
 
 EVERYBODY: Final = "_all"
@@ -286,12 +286,16 @@ class PromoteCanary(_Signed, frozen=True, kw_only=True):
     """Puts for all what some try, before its time. What was changed in one step is promoted in one step."""
 
     service: Scope
+    canary: CanaryId | None = None
+    """Only this one, by its id; null whichever is tried."""
 
 
 class AbortCanary(_Signed, frozen=True, kw_only=True):
     """Takes back what some try. What was changed in one step is taken back in one step."""
 
     service: Scope
+    canary: CanaryId | None = None
+    """Only this one, by its id; null whichever is tried."""
 
 
 class RollbackConfig(_Signed, frozen=True, kw_only=True):

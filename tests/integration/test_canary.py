@@ -130,7 +130,7 @@ async def test_whoever_never_says_that_it_runs_with_it_is_no_proof(hub: HubProce
     for _ in range(3):  # as many rounds of the hub
         await asyncio.sleep(1.0)
         assert (await call(client, "hub.config.get", {"service": "silent"}))["values"] == {}
-        await client.publish("hub.heartbeat.silent.silent-eu", b'{"config_revision":1}')
+        await client.publish("hub.heartbeat.silent.silent-eu", b'{"config_revision":0}')
     assert [event["type"] for event in heard] == ["config.canary"]
     await call(client, "hub.config.abort", {"service": "silent"})
 
@@ -180,6 +180,22 @@ async def test_while_it_is_tried_others_are_told_so(hub: HubProcess, client: Cli
         assert (again.status_code, again.json()["code"]) == (404, "not_found")
         tried = await http.get("/config/occupied", params={"instance": "occupied-eu"})
         assert tried.json()["values"] == {}
+
+
+async def test_only_the_canary_that_was_seen_is_ended_where_its_id_is_given(hub: HubProcess, client: Client) -> None:
+    await register(client, "replaced", instance_id="replaced-eu", zone="eu-1", ttl=60)
+    await put(client, "replaced", {"n": 1}, {**EU, "bake": 600})
+    seen = (await call(client, "hub.config.get", {"service": "replaced"}))["canary"]["id"]
+    assert (await call(client, "hub.config.abort", {"service": "replaced", "canary": seen}))["revision"]
+    await put(client, "replaced", {"n": 2}, {**EU, "bake": 600})
+    for subject in ("hub.config.promote", "hub.config.abort"):
+        error = await refusal(client, subject, {"service": "replaced", "canary": seen})
+        assert (error["code"], error["field"]) == ("conflict", "canary")
+    found = await call(client, "hub.config.get", {"service": "replaced"})
+    assert found["values"] == {}
+    assert (await call(client, "hub.config.promote", {"service": "replaced", "canary": found["canary"]["id"]}))[
+        "scopes"
+    ]
 
 
 def test_the_command_line_tries_promotes_and_aborts(hub: HubProcess) -> None:

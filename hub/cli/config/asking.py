@@ -87,9 +87,7 @@ def confirmed(
     if not (unasked or question.dry_run):
         if as_json or not sys.stdin.isatty():
             raise click.UsageError("Nobody can be asked here: say --yes to do it, or --dry-run to look first.")
-        if isinstance(question, RollbackConfig | DeleteConfig) and question.revision is None:
-            revision = present(urls, timeout, service).own_revision
-            question = msgspec.structs.replace(question, revision=revision)
+        question = _pinned(question, present(urls, timeout, service))
         preview = msgspec.structs.replace(question, dry_run=True)
         show(change(urls, timeout, subject, preview, service=service, expected=_expected(question)), dry_run=True)
         click.confirm(f"Change {service}?", abort=True, err=True)
@@ -115,6 +113,15 @@ def show(changed: ConfigChanged, *, dry_run: bool) -> None:
     output.print_line([rendering.summary(changed, dry_run=dry_run)])
     if changed.omitted:
         output.note(f"and {changed.omitted} more services that share this")
+
+
+def _pinned(question: T, shown: Config) -> T:
+    """The question about what was shown, and about nothing that takes its place meanwhile."""
+    if isinstance(question, RollbackConfig | DeleteConfig) and question.revision is None:
+        return msgspec.structs.replace(question, revision=shown.own_revision)
+    if isinstance(question, PromoteCanary | AbortCanary) and shown.canary is not None:
+        return msgspec.structs.replace(question, canary=shown.canary.id)
+    return question
 
 
 def _expected(question: RollbackConfig | DeleteConfig | PromoteCanary | AbortCanary) -> int | None:

@@ -233,7 +233,8 @@ def _whom(changed: ConfigChanged) -> str:
         return "nobody: what services run with stays the same"
     if any(scope.service == EVERYBODY and not scope.instances for scope in touched):
         return "every service"
-    instances = sum(scope.instances for scope in touched)
+    of_all = [scope for scope in touched if scope.service == EVERYBODY]  # of a canary these are all who try it
+    instances = sum(scope.instances for scope in of_all or touched)
     if not instances:
         return f"nobody yet: no instance of {_some([scope.service for scope in touched])} is registered"
     return f"{instances} instance{'' if instances == 1 else 's'}"

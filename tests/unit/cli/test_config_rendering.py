@@ -116,6 +116,15 @@ def test_a_change_is_summed_up_with_whom_it_reaches(changed: int, dry_run: bool,
     assert rendering.summary(ConfigChanged(revision=changed, scopes=scopes), dry_run=dry_run) == words
 
 
+def test_who_tries_what_all_share_is_counted_once() -> None:
+    difference = ConfigDifference(path="/a", change="added", after=1)
+    scopes = tuple(
+        ChangedScope(service=service, revision=9, differences=(difference,), instances=instances)
+        for service, instances in (("_all", 3), ("desk", 1), ("orders", 1))
+    )
+    assert rendering.summary(ConfigChanged(revision=9, scopes=scopes), dry_run=False).endswith("for 3 instances")
+
+
 def test_a_change_that_reaches_nobody_says_so() -> None:
     difference = ConfigDifference(path="/a", change="added", after=1)
 
