@@ -133,7 +133,7 @@ class Canaries:
     async def _asked(self, kind: Ending, wish: PromoteCanary | AbortCanary) -> bytes:
         found = self._tried(wish.service)
         if found is None or wish.canary not in (None, found):
-            await self._configuration.catch_up_with(wish.service)  # another hub may have begun it just now
+            await self._configuration.hindsight.catch_up(wish.service)  # another hub may have begun it just now
         canary = self._tried(wish.service)
         if canary is None:
             raise NotFound(f"service: no canary of {wish.service!r} is being tried", field="service")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
 from random import uniform
 from typing import Any, Final, Protocol
 from uuid import uuid4
@@ -19,9 +18,10 @@ from hub.core.layers import differences, patched
 from hub.core.registry import Registry
 from hub.errors import Conflict, NotFound, PayloadTooLarge, Unavailable
 from hub.handlers.audience import Audience
-from hub.handlers.changes import ANY, Changes
+from hub.handlers.changes import Changes
 from hub.handlers.clock import Clock
 from hub.handlers.endpoint import Respond
+from hub.handlers.hindsight import Hindsight
 from hub.store.events import EventLog
 from hub.store.ports import Entry, Ledger, RevisionConflict
 from hub.wire import config, subjects
@@ -30,10 +30,6 @@ from hub.wire.codec import Decoder, encode
 _ATTEMPTS: Final = 12
 _BACK_OFF: Final = 0.01
 """Seconds, times the attempt, within which those who lost against each other try again."""
-_CATCH_UP: Final = 6.0
-"""Seconds in which what others have stored must be known here: longer than a watch that has missed something needs."""
-_MOMENT: Final = 0.25
-"""Seconds in which a watch that has missed nothing knows what others have stored."""
 _SCOPES_SHOWN: Final = 200
 _DIFFERENCES_SHOWN: Final = 200
 
@@ -72,6 +68,7 @@ class Configuration:
 
     Attributes:
         subjects: What it answers, and how.
+        hindsight: Waits for what others have stored.
     """
 
     def __init__(
@@ -91,7 +88,7 @@ class Configuration:
         self._registry = registry
         self._audience = Audience(registry)
         self._events = events
-        self._changes = changes
+        self.hindsight = Hindsight(configs, ledger, changes)
         self._clock = clock
         self._learned = learned
         self._max_bytes = max_bytes
@@ -217,12 +214,12 @@ class Configuration:
             HubError: as `Configs.plan` does, and what the store raises.
         """
         for attempt in range(_ATTEMPTS):
-            await self._hear_of(drafts())
+            await self.hindsight.hear_of(drafts())
             signature = Signature(kind, wish.author, wish.reason, self._clock.wall(), id=uuid4().hex)
             try:
                 plan = self._configs.plan(drafts(), signature, force=force)
             except Conflict:
-                if await self._learns_more(drafts()):
+                if await self.hindsight.learn_more(drafts()):
                     continue  # it was decided upon what is no longer so
                 raise
             if kind == "canary":
@@ -232,24 +229,12 @@ class Configuration:
             try:
                 revision = await self._ledger.commit(plan.records, expected=plan.base)
             except RevisionConflict:
-                await self._catch_up(plan.base + 1)
+                await self.hindsight.reach(plan.base + 1)
                 await asyncio.sleep(uniform(0, _BACK_OFF * attempt))
             else:
                 self._learn(plan, revision)
                 return self._changed(plan, revision)
         raise Unavailable("configuration: others keep changing it; try again")
-
-    async def catch_up_with(self, scope: str) -> bool:
-        """Return once all that is stored of a scope is known here; and whether that was news.
-
-        Raises:
-            Unavailable: it does not come, or cannot be read.
-        """
-        known, stored = self._configs.own(scope), await self._ledger.get(scope)
-        if stored is None or stored.revision <= (known.revision if known else 0):
-            return False
-        await self._catch_up(stored.revision)
-        return True
 
     # --- inside: changing
 
@@ -262,44 +247,6 @@ class Configuration:
         earlier = await self._at(request.service, request.target)
         draft = Draft(request.service, values=earlier.values, revision=request.revision)
         return await self.change("rollback", request, lambda: [draft])
-
-    async def _hear_of(self, drafts: Sequence[Draft]) -> None:
-        """Return once the revisions that a change is made upon are known here; or one of them is none of its scope."""
-        for draft in drafts:
-            if draft.revision is None or draft.revision <= self._configs.revision:
-                continue
-            with suppress(Unavailable):
-                await self._catch_up(draft.revision, within=_MOMENT)
-                continue
-            if await self._ledger.at(draft.scope, draft.revision) is None:
-                return  # which is a conflict, and need not be waited for
-            await self._catch_up(draft.revision)
-
-    async def _learns_more(self, drafts: Sequence[Draft]) -> bool:
-        """Whether more is stored of what is to be changed than was known here; now it is known."""
-        with suppress(Unavailable):
-            for draft in drafts:
-                if await self.catch_up_with(draft.scope):
-                    return True
-        return False
-
-    async def _catch_up(self, revision: int, within: float = _CATCH_UP) -> None:
-        """Return once all that was stored until this revision is known here, in so many seconds.
-
-        Raises:
-            Unavailable: it does not come.
-        """
-        if self._configs.revision >= revision:
-            return
-        try:
-            async with asyncio.timeout(within):
-                while self._configs.revision < revision and not self._changes.closed:
-                    await self._changes.reached(ANY, revision)
-        except TimeoutError:
-            raise Unavailable(
-                f"configuration: this hub knows it up to revision {self._configs.revision}, and not {revision} yet; "
-                "try again"
-            ) from None
 
     def _learn(self, plan: Plan, revision: int) -> None:
         first = revision - len(plan.records) + 1
