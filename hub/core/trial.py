@@ -10,7 +10,7 @@ from hub.core.entry import Entry
 from hub.core.rollouts import Word
 from hub.wire.canary import CanaryState
 from hub.wire.config import ConfigRefusal
-from hub.wire.names import CRITICAL
+from hub.wire.names import CRITICAL, SUSPECT
 
 ASK_EVERY: Final = 30.0
 """Seconds after which one who has said nothing of its configuration is asked again."""
@@ -41,20 +41,21 @@ class Trial:
         self._falls: dict[str, int] = {}
         self._asked: dict[str, float] = {}
 
-    def stands(self, entry: Entry, word: Word | None, wanted: int) -> Tried:
+    def stands(self, entry: Entry, word: Word | None, wanted: int, *, is_held: bool = False) -> Tried:
         """How one of those who try it is.
 
         Args:
             entry: The instance.
             word: What it has said that it runs with; None where it has said nothing.
             wanted: The revision that its service should run with.
+            is_held: Whether it is silent, and kept because too many are.
         """
         known = self._falls.setdefault(entry.key, entry.falls)
         is_critical = entry.instance.status == CRITICAL
         running = (word.running or 0) if word is not None else 0
         return Tried(
             entry.record.instance_id,
-            runs=word is not None and running >= wanted,
+            runs=word is not None and running >= wanted and not is_held and entry.instance.status != SUSPECT,
             refusal=self.blamed(running, word.refused if word is not None else None),
             is_critical=is_critical,
             has_fallen=entry.falls > known or (is_critical and entry.instance.since > self.canary.since),
@@ -71,13 +72,23 @@ class Trial:
         self.is_tried = True
         self._broken = self._broken or broken(self.canary.rules, [tried])
 
-    def judged(self, tried: Sequence[Tried], now: float) -> Ruling:
-        """What is to become of it, by how all who try it are now."""
+    def judged(self, tried: Sequence[Tried], now: float, *, hearing_since: float = 0.0) -> Ruling:
+        """What is to become of it, by how all who try it are now.
+
+        Args:
+            tried: Those who try it.
+            now: The time.
+            hearing_since: From when the hub has heard well. What was said before that may not have been heard, so that
+                the time does not count, and some has to pass after it.
+        """
         self.is_tried = self.is_tried or bool(tried)
         self._broken = self._broken or broken(self.canary.rules, tried)
-        if not any(each.runs for each in tried):
-            self._idle += now - self._seen
-        self._seen = now
+        passed, self._seen = now - self._seen, now
+        if hearing_since > now - passed:
+            self._since = now - counted(now - self._since - passed, self.canary.bake)
+            self._lonely_since = None
+        elif not any(each.runs for each in tried):
+            self._idle += passed
         self._lonely_since = None if tried else self._lonely_since or now
         if self._broken:
             return Ruling("roll back", self._broken)

@@ -200,8 +200,10 @@ class Canaries:
             if word is None:
                 await self._ask(trial, entry.key)
             if word is not None or scope != EVERYBODY:  # of all, only those who follow their configuration count
-                tried.append(trial.stands(entry, word, self._wanted(entry.key)))
-        return trial.judged(tried, self._clock.now())
+                is_held = entry.key in self._registry.liveness.held
+                tried.append(trial.stands(entry, word, self._wanted(entry.key), is_held=is_held))
+        now = self._clock.now()
+        return trial.judged(tried, now, hearing_since=self._registry.liveness.hearing_since(now))
 
     def _trial(self, scope: str) -> Trial | None:
         """What this hub has seen of the scope's canary. What was tried before it came counts, by the time of day."""

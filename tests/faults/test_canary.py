@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -120,3 +121,22 @@ async def test_whichever_hub_is_asked_knows_what_another_has_just_begun_to_try(t
                 assert begun.get("revision"), begun
                 ended = await call(client, f"hub.config.{'promote' if number % 2 else 'abort'}", {"service": "engine"})
                 assert ended.get("revision"), (number, ended)
+
+
+async def test_an_outage_of_nats_neither_bakes_a_canary_nor_takes_it_back(tmp_path: Path) -> None:
+    with (
+        NatsServer(tmp_path / "nats") as server,
+        HubProcess(tmp_path / "hub", nats_url=server.url, variables=_BRISK) as hub,
+    ):
+        async with connected(server.url) as client, service(server.url, "engine", "a1") as engine:
+            await engine.config.load()
+            await tried(client, bake=12)
+            await until(lambda: engine.config.current == {"n": 2})
+            server.kill()
+            await asyncio.sleep(14)
+            server.start()
+            await until(lambda: client.is_connected, within=20)
+            back = asyncio.get_running_loop().time()
+            await until(lambda: not engine.config.is_canary, "ended", within=60)
+            assert asyncio.get_running_loop().time() - back > 8
+            assert (engine.config.current, await put_for_all(client)) == ({"n": 2}, {"n": 2}), hub.output()

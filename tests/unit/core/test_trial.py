@@ -14,7 +14,7 @@ from hub.core.rollouts import Word
 from hub.core.trial import ASK_EVERY, Trial
 from hub.wire.canary import CanaryState
 from hub.wire.config import ConfigRefusal
-from hub.wire.names import CRITICAL, PASSING, WARNING, Status
+from hub.wire.names import CRITICAL, PASSING, SUSPECT, WARNING, Status
 from tests.unit.core.making import WALL, record
 
 STATE = CanaryState(id="c1", since=WALL, bake=60.0)
@@ -115,6 +115,30 @@ def test_one_that_nobody_applies_or_is_there_to_try_is_taken_back() -> None:
 def test_what_was_baked_before_this_hub_came_counts_but_it_watches_for_a_while() -> None:
     assert looked(Trial(STATE, 7, 0.0, baked=3600.0), [RUNS], 1, 30).index("promote") + 1 == SETTLE
     assert looked(Trial(STATE, 7, 0.0, baked=-3600.0), [RUNS], 1, 90).index("promote") + 1 == 60
+
+
+def test_time_in_which_the_hub_was_deaf_does_not_count_and_then_it_watches_for_a_while() -> None:
+    trial = Trial(STATE, 7, 0.0)
+    assert looked(trial, [RUNS], 1, 59) == ["bake"] * 58
+    assert trial.judged([RUNS], 659.0, hearing_since=658.9).step == "bake"
+    after = [trial.judged([RUNS], 659.0 + second, hearing_since=658.9).step for second in range(1, 20)]
+    assert after.index("promote") + 1 == SETTLE
+
+
+def test_nobody_is_taken_for_late_or_gone_by_a_hub_that_was_deaf() -> None:
+    for tried in ([LAGS], []):
+        trial = Trial(STATE, 7, 0.0)
+        assert looked(trial, tried, 1, 20) == ["bake"] * 19
+        assert trial.judged(tried, 619.0, hearing_since=618.9).step == "bake"
+        assert trial.judged(tried, 620.0, hearing_since=618.9).step == "bake"
+
+
+def test_whoever_may_be_dead_proves_nothing() -> None:
+    seen = Seen()
+    assert seen.stands().runs
+    assert not seen.trial.stands(seen.entry, Word(7, WALL), 7, is_held=True).runs
+    seen.becomes(SUSPECT)
+    assert not seen.stands().runs
 
 
 def test_who_has_said_nothing_is_asked_now_and_then() -> None:
