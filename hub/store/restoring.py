@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Final
 
+import msgspec
 from nats.aio.client import Client
 
 from hub.errors import Conflict, Unavailable
@@ -17,6 +19,8 @@ from hub.store.ports import RevisionConflict
 from hub.store.reading import read_page
 from hub.store.streams import CONFIG, DESIRED, BucketSpec, ensure
 from hub.transport.requests import Requester
+from hub.wire.codec import encode
+from hub.wire.config import ConfigRecord
 
 TIMEOUT: Final = 10.0
 _AT_ONCE: Final = 500
@@ -45,6 +49,7 @@ class Restoration:
         """Write everything. Buckets that are missing are made.
 
         The newest entries of the configuration are written last, many in one step, and only they are republished.
+        A canary among them begins anew.
         Revisions go on where they stood, so that whoever runs with an old one is not taken for up to date.
 
         Args:
@@ -100,7 +105,8 @@ class Restoration:
         ledger = JetStreamLedger(self._client, self._requester, CONFIG, timeout=TIMEOUT)
         newest = self._backup.newest[CONFIG.name]
         last = (e for e in self._backup.entries(CONFIG) if e.value is not None and e.revision == newest[e.key])
-        while values := {entry.key: entry.value or b"" for entry in islice(last, _AT_ONCE)}:
+        now = datetime.now(UTC)
+        while values := {entry.key: _tried_anew(entry.value or b"", now) for entry in islice(last, _AT_ONCE)}:
             await self._commit(ledger, values)
             self._progress(len(values))
 
@@ -120,3 +126,14 @@ class Restoration:
             if entry.value is not None:
                 await bucket.put(entry.key, entry.value)
                 self._progress(1)
+
+
+def _tried_anew(value: bytes, now: datetime) -> bytes:
+    """The record of a configuration; where it has a canary, one that begins now: nobody has run with it since."""
+    try:
+        record = msgspec.json.decode(value, type=ConfigRecord)
+    except (msgspec.MsgspecError, RecursionError):
+        return value  # a hub will say what is wrong with it
+    if record.canary is None:
+        return value
+    return encode(msgspec.structs.replace(record, canary=msgspec.structs.replace(record.canary, since=now)))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 from nats.aio.msg import Msg
 
@@ -19,6 +20,9 @@ from hub.store.jetstream import JetStreamBucket
 from hub.store.ledger import JetStreamLedger
 from hub.store.restoring import Restoration
 from hub.store.streams import CONFIG, DESIRED, ensure
+from hub.wire.canary import Canary
+from hub.wire.codec import encode
+from hub.wire.config import ConfigRecord
 from tests.servers import NatsServer
 from tests.store.stores import BRISK, Recorder, Store, agreement, open_store
 from tests.waiting import until
@@ -88,6 +92,27 @@ async def test_everything_is_back_after_the_store_was_wiped(nats_server: NatsSer
         assert drained is not None
         assert drained.value == b'{"mode":"maintenance"}'
         assert await after.desired.get("engine.e1") is None
+
+
+async def test_a_canary_that_is_restored_is_tried_anew(nats_server: NatsServer, tmp_path: Path) -> None:
+    """However old the backup is: nobody has run with it since."""
+    canary = Canary(id="c1", since=CREATED, bake=60.0, values={"n": 2})
+    tried = ConfigRecord(scope="engine", kind="canary", at=CREATED, values={"n": 1}, canary=canary)
+    async with site(nats_server) as before:
+        await before.config.put("engine", encode(tried))
+        await before.back_up(tmp_path / "hub.backup")
+    wipe(nats_server)
+    started = datetime.now(UTC)
+    async with site(nats_server) as after:
+        await after.restore(tmp_path / "hub.backup")
+        found = await after.config.get("engine")
+    assert found is not None
+    assert found.value is not None
+    restored = msgspec.json.decode(found.value, type=ConfigRecord)
+    assert restored.canary is not None
+    assert started <= restored.canary.since <= datetime.now(UTC)
+    assert msgspec.structs.replace(restored, canary=None) == msgspec.structs.replace(tried, canary=None)
+    assert msgspec.structs.replace(restored.canary, since=CREATED) == canary
 
 
 async def test_it_is_restored_to_a_nats_that_no_hub_has_ever_worked_on(nats_server: NatsServer, tmp_path: Path) -> None:
