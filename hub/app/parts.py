@@ -229,7 +229,7 @@ class Parts:
     def _make_reports(self) -> None:
         """What tells how services, the hub and what it depends on are."""
         listener = ConfigListener(
-            self.configs, self.config_changes, found=self.rollout.found, changed=self.rollout.changed
+            self.configs, self.config_changes, found=self.rollout.found, changed=self._on_config_stored
         )
         self._watch_config = self.ledger.watch(listener)
         self._watch_desired = self.desired.watch(DesiredListener(self.registry, self.clock))
@@ -321,6 +321,10 @@ class Parts:
     def _on_config(self, key: str, running: int | None, refused: ConfigRefusal | None) -> None:
         self.rollout.heard(key, running, refused)
         self.canaries.heard(key, running, refused)
+
+    def _on_config_stored(self, scope: str) -> None:
+        self.rollout.changed(scope)
+        self.configuration.heard(scope)
 
     def _on_gained(self) -> None:
         log.info("leading", hub=self._hub_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from random import uniform
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 from uuid import uuid4
 
 import msgspec
@@ -16,7 +16,7 @@ from hub.core.drafts import Draft, Signature, own_values
 from hub.core.happenings import canary_step, configured
 from hub.core.layers import differences, patched
 from hub.core.registry import Registry
-from hub.errors import Conflict, NotFound, PayloadTooLarge, Unavailable
+from hub.errors import Conflict, DeadlineExceeded, NotFound, PayloadTooLarge, Unavailable
 from hub.handlers.audience import Audience
 from hub.handlers.changes import Changes
 from hub.handlers.clock import Clock
@@ -48,6 +48,13 @@ class Wish(Protocol):
     @property
     def dry_run(self) -> bool:
         """Whether nothing is to be stored."""
+
+
+class _Told(NamedTuple):
+    """A change that is to be told, and the record that it takes the place of."""
+
+    record: config.ConfigRecord
+    before: config.ConfigRecord | None
 
 
 class Configuration:
@@ -91,6 +98,7 @@ class Configuration:
         self.hindsight = Hindsight(configs, ledger, changes)
         self._clock = clock
         self._learned = learned
+        self._uncertain: dict[str, _Told] = {}
         self._max_bytes = max_bytes
         self._decode_get = Decoder(config.GetConfig)
         self._decode_put = Decoder(config.PutConfig)
@@ -231,10 +239,21 @@ class Configuration:
             except RevisionConflict:
                 await self.hindsight.reach(plan.base + 1)
                 await asyncio.sleep(uniform(0, _BACK_OFF * attempt))
+            except (Unavailable, DeadlineExceeded):
+                self._uncertain.update(
+                    (scope, _Told(record, plan.before[scope])) for scope, record in plan.decoded.items()
+                )
+                raise
             else:
                 self._learn(plan, revision)
                 return self._changed(plan, revision)
         raise Unavailable("configuration: others keep changing it; try again")
+
+    def heard(self, scope: str) -> None:
+        """A change of a scope is known from the store: told, where it is one of this hub that seemed to have failed."""
+        ours, known = self._uncertain.pop(scope, None), self._configs.own(scope)
+        if ours is not None and known is not None and known.record == ours.record:
+            self._tell(ours, known.revision)
 
     # --- inside: changing
 
@@ -251,14 +270,17 @@ class Configuration:
     def _learn(self, plan: Plan, revision: int) -> None:
         first = revision - len(plan.records) + 1
         for number, (scope, record) in enumerate(plan.decoded.items(), start=first):
-            before = plan.before[scope]
-            was = before.canary if before is not None else None
+            self._uncertain.pop(scope, None)
             self._configs.learn(scope, record, number)
-            self._events.append(configured(record, number))
-            tried = record.canary or was
-            if tried and (step := canary_step(was, record, number, self._audience.count(scope, tried))):
-                self._events.append(step)
+            self._tell(_Told(record, plan.before[scope]), number)
             self._learned(scope)
+
+    def _tell(self, told: _Told, revision: int) -> None:
+        record, was = told.record, told.before.canary if told.before is not None else None
+        self._events.append(configured(record, revision))
+        tried = record.canary or was
+        if tried and (step := canary_step(was, record, revision, self._audience.count(record.scope, tried))):
+            self._events.append(step)
 
     def _changed(self, plan: Plan, revision: int) -> bytes:
         scopes = [self._effect(effect) for effect in plan.effects[:_SCOPES_SHOWN]]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import cast
 
 import msgspec
+import pytest
 
 from hub.core.configs import Configs
 from hub.core.registry import Registry
+from hub.errors import DeadlineExceeded
 from hub.handlers.changes import Changes
 from hub.handlers.clock import Clock
 from hub.handlers.config import Configuration
@@ -62,3 +65,37 @@ async def test_a_canary_that_another_hub_has_just_ended_holds_up_nothing() -> No
     async with ledger.watch(ConfigListener(configs, changes, found=ignored, changed=ignored)):
         put = msgspec.json.decode(await putting, type=ConfigChanged)
     assert put.revision == 3
+
+
+class Unanswering(MemoryLedger):
+    """Stores, and does not say so."""
+
+    async def commit(self, values: Mapping[str, bytes], *, expected: int) -> int:
+        await super().commit(values, expected=expected)
+        raise DeadlineExceeded("no answer")
+
+
+async def test_what_was_stored_although_the_store_did_not_answer_is_told_all_the_same() -> None:
+    ledger, configs, changes, told = Unanswering(), Configs(Schema.compile), Changes(), Told()
+    hub = Configuration(
+        configs, ledger, Registry(0.0), cast(EventLog, told), changes, Clock(), ignored, max_bytes=9_000
+    )
+    with pytest.raises(DeadlineExceeded):
+        await hub.put(b'{"changes":[{"service":"engine","values":{"n":1}}],"author":"ada"}')
+    assert told == []
+    async with ledger.watch(ConfigListener(configs, changes, found=hub.heard, changed=hub.heard)):
+        hub.heard("engine")
+    assert [(event.id, event.data["author"]) for event in told] == [("config-1", "ada")]
+
+
+async def test_what_another_has_stored_in_its_place_is_not_told_by_this_hub() -> None:
+    ledger, configs, changes, told = Unanswering(), Configs(Schema.compile), Changes(), Told()
+    hub = Configuration(
+        configs, ledger, Registry(0.0), cast(EventLog, told), changes, Clock(), ignored, max_bytes=9_000
+    )
+    with pytest.raises(DeadlineExceeded):
+        await hub.put(b'{"changes":[{"service":"engine","values":{"n":1}}]}')
+    await ledger.put("engine", encode(ConfigRecord(scope="engine", kind="put", at=WALL)))
+    async with ledger.watch(ConfigListener(configs, changes, found=hub.heard, changed=hub.heard)):
+        hub.heard("engine")
+    assert told == []
