@@ -25,7 +25,7 @@ from hub.transport.loops import Beat
 from hub.wire import subjects
 from hub.wire.codec import Decoder
 from hub.wire.config import EVERYBODY, AbortCanary, ConfigRefusal, PromoteCanary
-from hub.wire.names import MAX_REASON
+from hub.wire.names import MAX_REASON, SUSPECT
 
 log = structlog.get_logger(__name__)
 
@@ -136,7 +136,8 @@ class Canaries:
             await self._configuration.hindsight.catch_up(wish.service)  # another hub may have begun it just now
         canary = self._tried(wish.service)
         if canary is None:
-            raise NotFound(f"service: no canary of {wish.service!r} is being tried", field="service")
+            shared = f", but one of {EVERYBODY!r} is" if self._tried(EVERYBODY) else ""
+            raise NotFound(f"service: no canary of {wish.service!r} is being tried{shared}", field="service")
         if wish.canary not in (None, canary):
             raise Conflict(
                 f"canary: expected the one of {wish.service!r} that is being tried, {canary!r}, got {wish.canary!r}",
@@ -197,7 +198,7 @@ class Canaries:
             if not tries(trial.canary.target, traits(entry.record)):
                 continue
             word = self._rollout.word(entry.key)
-            if word is None:
+            if word is None or entry.instance.status == SUSPECT:
                 await self._ask(trial, entry.key)
             if word is not None or scope != EVERYBODY:  # of all, only those who follow their configuration count
                 is_held = entry.key in self._registry.liveness.held
@@ -217,7 +218,7 @@ class Canaries:
         return trial
 
     async def _ask(self, trial: Trial, key: str) -> None:
-        """Ask one who has said nothing, since this hub came: the next beat may be hours away."""
+        """Ask one who has said nothing since this hub came, or may be gone: the next beat may be hours away."""
         if self._lease.held and trial.asks(key, self._clock.now()):
             await self._rollout.remind(key)
 

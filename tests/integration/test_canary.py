@@ -298,4 +298,6 @@ async def test_what_has_come_since_and_is_refused_is_no_fault_of_what_is_tried(h
         await until(lambda: eu.config.refused is not None and eu.config.refused.revision == done["revision"])
         await asyncio.sleep(2.5)  # a few rounds of the hub
         assert [event["type"] for event in shared] == ["config.canary"]
+        error = await refusal(client, "hub.config.abort", {"service": "blameless"})
+        assert error["message"] == "service: no canary of 'blameless' is being tried, but one of '_all' is"
         await call(client, "hub.config.abort", {"service": "_all"})
