@@ -48,8 +48,15 @@ class InvalidConfig(HubError):
     status = 422
 
 
+class Forbidden(HubError):
+    """Who asks may not have what is asked for; `field` names it."""
+
+    code = "forbidden"
+    status = 403
+
+
 class NotFound(HubError):
-    """The instance or service named in the request is not registered."""
+    """What is named in the request is not there: no such instance, service, revision or secret."""
 
     code = "not_found"
     status = 404
@@ -126,6 +133,7 @@ BY_CODE: dict[str, type[HubError]] = {
         InternalError,
         InvalidRequest,
         InvalidConfig,
+        Forbidden,
         NotFound,
         Conflict,
         PayloadTooLarge,

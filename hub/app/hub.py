@@ -23,6 +23,7 @@ from hub.handlers.configschemas import RegisteredSchemas
 from hub.handlers.following import Following
 from hub.handlers.graph import Graphs
 from hub.handlers.health import HealthAnswers
+from hub.handlers.keyring import Keys
 from hub.handlers.metrics import MetricsText
 from hub.handlers.micro import Micro
 from hub.handlers.registration import Registration
@@ -164,6 +165,7 @@ class Hub:
         self._leave()
         await self._parts.checking.leave()
         self._parts.config_changes.close()
+        self._parts.secret_changes.close()
         await self._desk.drain(self._parts.changes, self._settings.drain_timeout)
         await self._stack.aclose()
         log.info("hub stopped", hub=self.hub_id)
@@ -174,6 +176,7 @@ class Hub:
 
     async def _start(self) -> None:
         settings = self._settings
+        keys = Keys.of(settings.secrets)
         following = Following.of(settings, self.hub_id)
         self._stack.push_async_callback(following.aclose, settings.drain_timeout)
         await self._stack.enter_async_context(self._supervisor)
@@ -181,7 +184,13 @@ class Hub:
         self._stack.push_async_callback(self._connection.aclose)
         self._desk = Desk(client, self.metrics, following, settings.limits.in_flight)
         self._parts = parts = Parts(
-            self.hub_id, settings, client, supervisor=self._supervisor, stack=self._stack, metrics=self.metrics
+            self.hub_id,
+            settings,
+            client,
+            supervisor=self._supervisor,
+            stack=self._stack,
+            metrics=self.metrics,
+            keys=keys,
         )
         await parts.make()
         await parts.start(self._system_url, self._system_seed)
@@ -214,7 +223,7 @@ class Hub:
         await desk.answer(subjects.HEALTH, HealthAnswers(registry, budget=budget).get)
         await desk.answer(subjects.GRAPH, Graphs(parts.graph, clock).graph)
         stored = StoredConfigs(parts.configs, max_bytes=budget)
-        for family in (admin, parts.configuration, parts.canaries, stored):
+        for family in (admin, parts.configuration, parts.canaries, stored, parts.secrets):
             for subject, respond in family.subjects.items():
                 await desk.answer(subject, respond)
         await desk.answer(subjects.CONFIG_RELOAD, parts.files.reload)

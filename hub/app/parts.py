@@ -18,6 +18,7 @@ from hub.core.configs import Configs
 from hub.core.graph_answers import GraphAnswers
 from hub.core.observations import Observations
 from hub.core.registry import Registry
+from hub.core.secrets import Secrets
 from hub.handlers.canary import Canaries
 from hub.handlers.changes import Changes
 from hub.handlers.checking import Checking
@@ -29,10 +30,12 @@ from hub.handlers.health import HealthReporter
 from hub.handlers.hearing import Hearing
 from hub.handlers.heartbeats import Heartbeats
 from hub.handlers.hotreload import HotReload
-from hub.handlers.listeners import ConfigListener, DesiredListener, RegistryListener
+from hub.handlers.keyring import Keys
+from hub.handlers.listeners import ConfigListener, DesiredListener, RegistryListener, SecretsListener
 from hub.handlers.nats import NatsCheck
 from hub.handlers.observing import Observing
 from hub.handlers.rollout import Rollout
+from hub.handlers.secrets import SecretStore
 from hub.handlers.staticfiles import StaticFiles
 from hub.handlers.supervisor import Supervisor
 from hub.handlers.sweep import Sweep
@@ -71,6 +74,7 @@ class Parts:
         supervisor: What runs the background tasks.
         stack: Where whatever opens is entered, and so closed in the reverse order.
         metrics: Where to count.
+        keys: What secrets are encrypted with.
     """
 
     def __init__(
@@ -82,10 +86,12 @@ class Parts:
         supervisor: Supervisor,
         stack: contextlib.AsyncExitStack,
         metrics: Metrics,
+        keys: Keys,
     ) -> None:
         self.clock = Clock()
         self.changes = Changes()
         self.config_changes = Changes()
+        self.secret_changes = Changes()
         self.max_bytes = client.max_payload - _ENVELOPE_BYTES
         self.followers: list[Callable[[str], None]] = []
         self._hub_id = hub_id
@@ -94,6 +100,7 @@ class Parts:
         self._supervisor = supervisor
         self._stack = stack
         self._metrics = metrics
+        self._keys = keys
 
     async def make(self) -> None:
         """Make all of them. Nothing is heard or told yet."""
@@ -126,6 +133,7 @@ class Parts:
         self.bucket = JetStreamBucket(self._client, self.requester, specs.registry, keep=keep)
         self.desired = JetStreamBucket(self._client, self.requester, specs.desired, keep=keep)
         self.ledger = JetStreamLedger(self._client, self.requester, specs.config, keep=keep)
+        self._secrets_bucket = JetStreamBucket(self._client, self.requester, specs.secrets, keep=keep)
         self._leader = JetStreamBucket(self._client, self.requester, specs.leader, keep=keep)
 
     def _make_decisions(self) -> None:
@@ -141,7 +149,8 @@ class Parts:
             protect_threshold=settings.protect_threshold,
             cannot=unsupported,
         )
-        self.configs = Configs(Schema.compile)
+        self._secrets = Secrets()
+        self.configs = Configs(Schema.compile, self._secrets)
         catalog = self.registry.catalog
         observations = Observations()
         self.answers = Answers(catalog, max_bytes=self.max_bytes, random=Random())
@@ -194,6 +203,16 @@ class Parts:
             self.lease,
             max_bytes=self.answers.budget,
         )
+        self.secrets = SecretStore(
+            self._secrets,
+            self._keys,
+            self._secrets_bucket,
+            self.events,
+            self.secret_changes,
+            self.clock,
+            self.configs.users,
+            max_bytes=self.max_bytes,
+        )
         self.configuration = Configuration(
             self.configs,
             self.ledger,
@@ -202,6 +221,7 @@ class Parts:
             self.config_changes,
             self.clock,
             self.rollout.changed,
+            self.secrets.look_up,
             max_bytes=self.answers.budget,
         )
         self.canaries = Canaries(self.configs, self.configuration, self.rollout, self.registry, self.clock, self.lease)
@@ -232,6 +252,7 @@ class Parts:
             self.configs, self.config_changes, found=self.rollout.found, changed=self._on_config_stored
         )
         self._watch_config = self.ledger.watch(listener)
+        self._watch_secrets = self._secrets_bucket.watch(SecretsListener(self._secrets, self.secret_changes))
         self._watch_desired = self.desired.watch(DesiredListener(self.registry, self.clock))
         self.watch = self.bucket.watch(RegistryListener(self.registry, self.clock))
         self.nats = NatsCheck(
@@ -239,12 +260,19 @@ class Parts:
             self._hearing,
             self.requester,
             self._specs,
-            (self.watch, self._watch_desired, self._watch_config),
+            (self.watch, self._watch_desired, self._watch_config, self._watch_secrets),
             self.clock,
             self._settings,
         )
         platform = dependencies(self._settings, self.clock)
-        self.wellbeing = Wellbeing(self._supervisor, self.nats, platform, self.doubt, self._how_files_are)
+        self.wellbeing = Wellbeing(
+            self._supervisor,
+            self.nats,
+            platform,
+            self.doubt,
+            files=self._how_files_are,
+            secrets=lambda: self.secrets.condition,
+        )
         self._health = HealthReporter(
             self._client,
             self.registry,
@@ -264,6 +292,7 @@ class Parts:
         await self.static_files.start()
         await self.observing.start()
         await self._stack.enter_async_context(self._watch_desired)
+        await self._stack.enter_async_context(self._watch_secrets)
         await self._stack.enter_async_context(self._watch_config)
         await self.heartbeats.start()
         await self._stack.enter_async_context(self.watch)
@@ -296,6 +325,8 @@ class Parts:
         self.keep("canary-rounds", self.canaries.watch_rounds)
         self.keep("config-files", self.files.run)
         self.keep("static-files", self.static_files.run)
+        if self._keys.path is not None:
+            self.keep("secret-keys", self._keys.watch)
         await self.checking.start(self.keep)
 
     def doubt(self) -> str | None:
@@ -354,7 +385,11 @@ class Parts:
             discover_waiters=lambda: len(self.changes),
             cached_answers=lambda: self.answers.kept,
             connections=lambda: self.registry.liveness.connected_names,
-            labelled={**self.wellbeing.labelled(), "hub_config_instances": self.rollout.counts},
+            labelled={
+                **self.wellbeing.labelled(),
+                "hub_config_instances": self.rollout.counts,
+                "hub_secrets": self.secrets.counts,
+            },
             plain={
                 **self.wellbeing.plain(),
                 "hub_config_revision": lambda: self.configs.revision,

@@ -18,10 +18,10 @@ from hub.version import __version__
 @json_output("what FILE has, as its manifest says")
 @connection()
 def backup(urls: list[str], timeout: float, as_json: bool, file: Path, force: bool) -> None:
-    """Write what cannot be told again to FILE: the configuration with its history, and what operators want.
+    """Write what cannot be told again to FILE: configuration with its history, secrets, and what operators want.
 
-    What is registered is not in it: services register again. FILE can be read by its owner alone. `hub restore` puts it
-    back.
+    What is registered is not in it: services register again. Secrets are in it encrypted, and the key is not. FILE can
+    be read by its owner alone. `hub restore` puts it back.
     """
     manifest = run(_write(urls, timeout, file, force=force))
     if as_json:

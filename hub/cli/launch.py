@@ -48,4 +48,6 @@ def settings_from(config: Path | None, overrides: dict[str, Any]) -> Settings:
         SettingsError: one of them is wrong; the message says which and where it stands.
     """
     given = {key: value for key, value in overrides.items() if value is not None}
-    return load(config, os.environ, given)
+    settings = load(config, os.environ, given)
+    os.environ.pop("HUB_SECRETS_KEY", None)  # which no process that the hub starts has any use for
+    return settings

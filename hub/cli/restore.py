@@ -19,7 +19,7 @@ from hub.transport.requests import Requester
 @json_output("what FILE has, as its manifest says")
 @connection()
 def restore(urls: list[str], timeout: float, as_json: bool, file: Path, force: bool) -> None:
-    """Put back what `hub backup` wrote to FILE: the configuration with its history, and what operators want.
+    """Put back what `hub backup` wrote to FILE: configuration with its history, secrets, and what operators want.
 
     FILE is verified before anything is written, and nothing is where there is something already. Revisions get new
     numbers, higher than those in FILE.

@@ -15,6 +15,7 @@ from hub.core.drafts import (
     Compile,
     Draft,
     Known,
+    Readers,
     Signature,
     Validator,
     concerned,
@@ -23,11 +24,12 @@ from hub.core.drafts import (
     own_values,
     signed,
 )
-from hub.core.layers import differences, laid_member, laid_together, origins
+from hub.core.layers import differences, laid_member, laid_over, laid_together, origins, too_deep
+from hub.core.references import references
 from hub.errors import InvalidConfig, InvalidRequest, PayloadTooLarge
 from hub.wire.canary import Canary, CanaryState
 from hub.wire.codec import MAX_MESSAGE_BYTES, encode
-from hub.wire.config import EVERYBODY, Config, ConfigDifference, ConfigRecord, Scope, Violation
+from hub.wire.config import EVERYBODY, Config, ConfigDifference, ConfigRecord, Pointer, Scope, Violation
 from hub.wire.flags import FLAGS
 
 _MOST_SHOWN: Final = 50
@@ -61,13 +63,15 @@ class Configs:
 
     Args:
         compile_schema: Makes a validator of a schema.
+        readers: Knows who may read which secret; None lets configurations refer to any.
 
     Attributes:
         revision: The newest of the whole bucket: a change is decided upon all that was stored until then.
     """
 
-    def __init__(self, compile_schema: Compile) -> None:
+    def __init__(self, compile_schema: Compile, readers: Readers | None = None) -> None:
         self.revision = 0
+        self._readers = readers
         self._compile = compile_schema
         self._known: dict[str, Known] = {}
         self._validators: dict[str, tuple[dict[str, Any], Validator]] = {}
@@ -164,8 +168,30 @@ class Configs:
         """Where a service's configuration would not be valid, were these values put."""
         own, shared = self._pair(service)
         if service == EVERYBODY:
-            return self._violations(service, None, _with_values(shared, values))
-        return self._violations(service, _with_values(own, values), shared)
+            own, found = shared, self._violations(service, None, _with_values(shared, values))
+        else:
+            found = self._violations(service, _with_values(own, values), shared)
+        referring = () if too_deep(values) else references(laid_over(own.file if own else {}, values))
+        return (*found, *self._unreadable(service, referring))
+
+    def users(self, secret: str) -> list[str]:
+        """The scopes whose own configuration refers to a secret."""
+        return sorted(
+            scope for scope, known in self._known.items() if any(name == secret for _, name in _referring(known.record))
+        )
+
+    def refused_secrets(self, drafts: Sequence[Draft]) -> set[str]:
+        """The secrets that drafts refer to and may not, as far as is known here."""
+        if self._readers is None:
+            return set()
+        return {
+            name
+            for draft in drafts
+            for layer in (draft.values, draft.file)
+            if not too_deep(layer)
+            for _, name in references(layer)
+            if self._readers.refusal(draft.scope, name) is not None
+        }
 
     # --- deciding
 
@@ -179,8 +205,8 @@ class Configs:
 
         Raises:
             Conflict: a scope is not at the revision that was asked for, or tries a canary that this does not end.
-            InvalidConfig: what a service would run with is not as its schema wants it, or has flags that cannot be
-                evaluated; every place is named.
+            InvalidConfig: what a service would run with is not as its schema wants it, has flags that cannot be
+                evaluated, or refers to a secret that is not there or that it may not read; every place is named.
             InvalidRequest: a scope is named twice, a configuration nests too deep, or a schema is none.
             PayloadTooLarge: a scope would be larger than a message may be.
         """
@@ -221,10 +247,10 @@ class Configs:
             found = self._violations(service, own, shared)
             if found and service not in after and self._violations(service, *self._pair(service)):
                 continue
-            broken += [
-                f"{service}: {violation.path or '/'}: expected {violation.expected}, got {violation.got}"
-                for violation in found
-            ]
+            broken += [_told(service, violation) for violation in found]
+        for scope, record in sorted(after.items()):
+            found = self._unreadable(scope, dict.fromkeys(_referring(record)))
+            broken += [_told(scope, violation) for violation in found]
         if broken:
             more = f"; and {len(broken) - _MOST_SHOWN} more" if len(broken) > _MOST_SHOWN else ""
             raise InvalidConfig("; ".join(broken[:_MOST_SHOWN]) + more, field="values")
@@ -247,6 +273,17 @@ class Configs:
         if not validator.describes(FLAGS):
             values.pop(FLAGS, None)
         return validator.violations(values)
+
+    def _unreadable(self, scope: str, referring: Iterable[tuple[Pointer, str]]) -> Sequence[Violation]:
+        """Which references of a scope are to a secret that it may not read."""
+        if self._readers is None:
+            return ()
+        expected = "a secret that there is" if scope == EVERYBODY else f"a secret that {scope} may read"
+        return [
+            Violation(path=path, expected=expected, got=refusal)
+            for path, name in referring
+            if (refusal := self._readers.refusal(scope, name)) is not None
+        ]
 
     def _validator(self, service: str, schema: dict[str, Any]) -> Validator:
         """That of the service's schema, compiled once; one that is not stored yet leaves nothing behind."""
@@ -320,3 +357,14 @@ def _of_flags(own: ConfigRecord | None, shared: ConfigRecord | None) -> Sequence
 def _variants(record: ConfigRecord | None) -> tuple[ConfigRecord | None, ...]:
     """What there is for those who do not try a canary, and for those who do."""
     return (record,) if record is None or record.canary is None else (record, promoted(record))
+
+
+def _told(scope: str, violation: Violation) -> str:
+    return f"{scope}: {violation.path or '/'}: expected {violation.expected}, got {violation.got}"
+
+
+def _referring(record: ConfigRecord) -> Iterator[tuple[Pointer, str]]:
+    """Every reference to a secret in what a scope itself brings to what services run with, its canary's too."""
+    for variant in _variants(record):
+        if variant is not None:
+            yield from references(laid_over(variant.defaults, own_values(variant)))

@@ -36,6 +36,13 @@ Compile = Callable[[dict[str, Any]], Validator]
 """Makes a validator of a schema. Raises InvalidRequest where it is none."""
 
 
+class Readers(Protocol):
+    """Knows who may read which secret."""
+
+    def refusal(self, scope: str, name: str) -> str | None:
+        """Why the configuration of a scope may not refer to a secret, in words; None where it may."""
+
+
 class Known(NamedTuple):
     """The newest record of a scope, and the revision that made it so."""
 

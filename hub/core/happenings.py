@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
@@ -113,6 +114,20 @@ def canary_step(before: Canary | None, record: ConfigRecord, revision: int, inst
             "author": record.author,
             "revision": revision,
         },
+    )
+
+
+def secret_changed(
+    name: str, change: Literal["put", "delete", "rekey"], revision: int, time: datetime, *, reason: str, author: str
+) -> CloudEvent:
+    """A secret was stored, taken away, or encrypted with another key, at a revision of all secrets."""
+    return CloudEvent(
+        id=f"secret-{revision}",
+        type="secret.changed",
+        source="central-hub/secrets",
+        subject=name,
+        time=time,
+        data={"secret": name, "change": change, "reason": reason, "author": author, "revision": revision},
     )
 
 

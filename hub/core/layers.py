@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from hub.core.canary import Traits, seen_by
 from hub.wire.config import ConfigDifference, ConfigRecord, Layer, Pointer
+from hub.wire.secrets import is_reference
 
 MAX_DEPTH: Final = 32
 """Levels of objects and lists that a configuration may have."""
@@ -70,11 +71,15 @@ def origins(
 
 
 def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Objects are laid over objects, name by name; anything else takes the place of what is below, null included."""
+    """Objects are laid over objects, name by name; anything else takes the place of what is below, null included.
+
+    What stands for a secret is no object: it stands for a text.
+    """
     together = dict(below)
     for name, value in above.items():
         beneath = together.get(name)
         over_object = isinstance(beneath, dict) and isinstance(value, dict)
+        over_object = over_object and not (is_reference(value) or is_reference(beneath))
         together[name] = laid_over(beneath or {}, value) if over_object else value
     return together
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from random import uniform
 from typing import Any, Final, NamedTuple, Protocol
 from uuid import uuid4
@@ -71,6 +71,7 @@ class Configuration:
         changes: Told of every revision that becomes known here.
         clock: Where to read the time.
         learned: Told the scope of every change stored here.
+        look_up: Learns what is stored of secrets.
         max_bytes: The largest list in a reply.
 
     Attributes:
@@ -87,6 +88,7 @@ class Configuration:
         changes: Changes,
         clock: Clock,
         learned: Callable[[str], None],
+        look_up: Callable[[Collection[str]], Awaitable[None]],
         *,
         max_bytes: int,
     ) -> None:
@@ -99,6 +101,7 @@ class Configuration:
         self._clock = clock
         self._learned = learned
         self._uncertain: dict[str, _Told] = {}
+        self._look_up = look_up
         self._max_bytes = max_bytes
         self._decode_get = Decoder(config.GetConfig)
         self._decode_put = Decoder(config.PutConfig)
@@ -223,6 +226,8 @@ class Configuration:
         """
         for attempt in range(_ATTEMPTS):
             await self.hindsight.hear_of(drafts())
+            if refused := self._configs.refused_secrets(drafts()):
+                await self._look_up(refused)  # another hub may have stored them just now
             signature = Signature(kind, wish.author, wish.reason, self._clock.wall(), id=uuid4().hex)
             try:
                 plan = self._configs.plan(drafts(), signature, force=force)

@@ -9,10 +9,12 @@ import structlog
 
 from hub.core.configs import Configs
 from hub.core.registry import Registry
+from hub.core.secrets import Secrets
 from hub.handlers.changes import ANY, Changes
 from hub.handlers.clock import Clock
 from hub.wire.config import ConfigRecord
 from hub.wire.record import Desired, Record
+from hub.wire.secrets import SecretRecord
 
 log = structlog.get_logger(__name__)
 
@@ -148,3 +150,52 @@ class ConfigListener:
     def _reached(self, revision: int) -> None:
         self._configs.reach(revision)
         self._changes.notify(ANY, self._configs.revision, self._configs.revision)
+
+
+class SecretsListener:
+    """Learns the secrets, encrypted as they are.
+
+    Args:
+        secrets: Where to put them.
+        changes: Told of every revision that becomes known.
+    """
+
+    def __init__(self, secrets: Secrets, changes: Changes) -> None:
+        self._secrets = secrets
+        self._changes = changes
+        self._decode = msgspec.json.Decoder(SecretRecord).decode
+
+    def on_put(self, key: str, value: bytes, revision: int) -> None:
+        """A record was stored."""
+        try:
+            record = self._decode(value)
+        except msgspec.MsgspecError as error:
+            log.error("secret not understood; it is left alone", name=key, revision=revision, reason=str(error))
+        else:
+            if record.name == key:
+                self._secrets.learn(record, revision)
+            else:
+                log.error("secret stored under another name; it is left alone", name=key, revision=revision)
+        self._reached(revision)
+
+    def on_delete(self, key: str, revision: int) -> None:
+        """A secret is gone."""
+        self._secrets.forget(key, revision)
+        self._reached(revision)
+
+    def on_reset(self) -> None:
+        """The bucket was recreated."""
+        log.warning("secrets were recreated; what was stored before is lost")
+        self._secrets.reset()
+
+    def on_synced(self, revision: int) -> None:
+        """All that is stored is known."""
+        self._reached(revision)
+
+    def on_lost(self, reason: str) -> None:
+        """What is stored may lag behind."""
+        log.warning("secrets may lag behind; reading them again", reason=reason)
+
+    def _reached(self, revision: int) -> None:
+        self._secrets.reach(revision)
+        self._changes.notify(ANY, self._secrets.revision, self._secrets.revision)

@@ -25,6 +25,7 @@ class Wellbeing:
         dependencies: Those that are configured.
         doubt: Why the hub doubts what it hears, if it does.
         files: How its configuration files are.
+        secrets: How its secrets are.
     """
 
     def __init__(
@@ -34,12 +35,14 @@ class Wellbeing:
         dependencies: Sequence[Dependency],
         doubt: Callable[[], str | None],
         files: Callable[[], Condition],
+        secrets: Callable[[], Condition],
     ) -> None:
         self._supervisor = supervisor
         self._nats = nats
         self._dependencies = {each.name: each for each in dependencies}
         self._doubt = doubt
         self._files = files
+        self._secrets = secrets
 
     def loops(self) -> Iterator[tuple[str, Loop, float]]:
         """What looks at all that: the name of each loop, the loop, and the bound after which it counts as stuck."""
@@ -49,7 +52,7 @@ class Wellbeing:
 
     def hub(self) -> Condition:
         """How the hub itself is."""
-        return together([self._supervisor.condition, self._files(), warning(self._doubt() or "")])
+        return together([self._own(), warning(self._doubt() or "")])
 
     def parts(self) -> dict[str, Callable[[], Condition]]:
         """How each part is, by the name under which it is reported on; what is not configured is not reported on."""
@@ -61,8 +64,7 @@ class Wellbeing:
     def checks(self) -> dict[str, str]:
         """How each part is, in the words of `/health`. Doubt alone is none of its troubles: every start has it."""
         found = dict.fromkeys(("database", "cache", "kafka"), NOT_CONFIGURED)
-        own = together([self._supervisor.condition, self._files()])
-        conditions = {name: look() for name, look in self.parts().items()} | {"hub": own}
+        conditions = {name: look() for name, look in self.parts().items()} | {"hub": self._own()}
         return found | {name: IN_HEALTH[condition.status] for name, condition in conditions.items()}
 
     def details(self) -> dict[str, Any]:
@@ -90,6 +92,9 @@ class Wellbeing:
     def plain(self) -> dict[str, Callable[[], float]]:
         """The metrics without one."""
         return self._nats.plain()
+
+    def _own(self) -> Condition:
+        return together([self._supervisor.condition, self._files(), self._secrets()])
 
     def _up(self) -> Mapping[str, bool]:
         known = {name: each.condition for name, each in self._dependencies.items() if each.looked_at}

@@ -15,6 +15,9 @@ from hub.settings.schema import PLATFORM_NAMES, Refused, Setting, sections, sett
 
 _COMMAND_LINE: Final = "command line"
 _CONFIG: Final = "HUB_CONFIG"
+_SECRETS_KEY: Final = "HUB_SECRETS_KEY"
+_OWN: Final = (_CONFIG, _SECRETS_KEY)
+"""Variables that no key of the file stands for."""
 _PLACE = re.compile(r" \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
 _SERVICE_LINK = re.compile(
     r"^HUB_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)$"
@@ -47,6 +50,7 @@ def load(
     path = _file(config_path, environ)
     _take_file(found, path)
     _take_environment(found, environ)
+    _take_secrets_key(found, environ)
     _take_overrides(found, overrides or {})
     return _build(found, path)
 
@@ -131,8 +135,8 @@ def _flatten(table: dict[str, Any], path: Path, prefix: str = "") -> Iterable[tu
 def _take_environment(found: _Found, environ: Mapping[str, str]) -> None:
     known = {variable: setting for setting in settings().values() for variable in setting.variables}
     for name, value in environ.items():
-        if name.startswith("HUB_") and not _is_service_link(name, value) and name not in known and name != _CONFIG:
-            near = _suggest(name[4:], [each[4:] for each in [*known, _CONFIG] if each not in PLATFORM_NAMES], "HUB_")
+        if name.startswith("HUB_") and not _is_service_link(name, value) and name not in known and name not in _OWN:
+            near = _suggest(name[4:], [each[4:] for each in [*known, *_OWN] if each not in PLATFORM_NAMES], "HUB_")
             raise SettingsError(f"environment: unknown variable {name}{near}", field=name)
     for variable, setting in known.items():
         if variable not in environ or _is_service_link(variable, environ[variable]):
@@ -142,6 +146,19 @@ def _take_environment(found: _Found, environ: Mapping[str, str]) -> None:
         except Refused as refused:
             place = f"environment: {variable} ({setting.key})"
             raise _wrong(place, setting, refused, environ[variable]) from None
+
+
+def _take_secrets_key(found: _Found, environ: Mapping[str, str]) -> None:
+    """The key itself never stands in a file that others read, or on a command line."""
+    if _SECRETS_KEY not in environ:
+        return
+    if "secrets.key_file" in found:
+        _, origin = found["secrets.key_file"]
+        raise SettingsError(
+            f"environment: {_SECRETS_KEY}: expected no key where secrets.key_file names a file ({origin})",
+            field="secrets.key_file",
+        )
+    found["secrets.key"] = (environ[_SECRETS_KEY], _SECRETS_KEY)
 
 
 def _is_service_link(name: str, value: str) -> bool:

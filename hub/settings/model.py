@@ -22,6 +22,8 @@ Text = Annotated[str, Meta(min_length=1)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[float, Meta(gt=0)]
 NatsUrl = Annotated[str, Meta(pattern=_NATS_URL)]
+NEVER_SHOWN: Final = frozenset({"secrets.key"})
+"""Settings that are secrets themselves. They come from the environment alone."""
 Network = Annotated[str, Meta(min_length=1)]
 """An address, or a range of them as in `10.0.0.0/8`."""
 
@@ -30,7 +32,11 @@ class _Section(Struct, frozen=True, kw_only=True):
     """Settings that belong together. Shown without the secrets in them."""
 
     def __repr__(self) -> str:
-        values = ", ".join(f"{name}={shown(getattr(self, name))}" for name in self.__struct_fields__)
+        section = type(self).__name__.lower()
+        values = ", ".join(
+            f"{name}={MASK if f'{section}.{name}' in NEVER_SHOWN else shown(getattr(self, name))}"
+            for name in self.__struct_fields__
+        )
         return f"{type(self).__name__}({values})"
 
 
@@ -94,6 +100,14 @@ class Config(_Section, frozen=True, kw_only=True):
 
     folder: Text = "config/hot-reload"
     static_folder: Text = "config/static"
+
+
+class Secrets(_Section, frozen=True, kw_only=True):
+    """What the secrets that configurations refer to are encrypted with."""
+
+    key_file: Text | None = None
+    key: Text | None = None
+    """The key itself, or several, from HUB_SECRETS_KEY."""
 
 
 class Health(_Section, frozen=True, kw_only=True):
@@ -180,6 +194,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     registry: Registry = Registry()
     micro: Micro = Micro()
     config: Config = Config()
+    secrets: Secrets = Secrets()
     health: Health = Health()
     leader: Leader = Leader()
     limits: Limits = Limits()
@@ -194,7 +209,10 @@ class Settings(_Section, frozen=True, kw_only=True):
 
     def explain(self) -> dict[str, str]:
         """Every dotted key that is not at its default: the value without its secrets, and where it came from."""
-        return {key: f"{shown(self.value(key))} ({origin})" for key, origin in sorted(self.origins.items())}
+        return {
+            key: f"{MASK if key in NEVER_SHOWN else shown(self.value(key))} ({origin})"
+            for key, origin in sorted(self.origins.items())
+        }
 
     def value(self, key: str) -> Any:
         """The value of a dotted key."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import inspect
 
-from hub.settings.model import Settings
+from hub.settings.model import NEVER_SHOWN, Settings
 
 PLATFORM_NAMES: Final = {
     "NATS_URL": "nats.url",
@@ -131,7 +131,7 @@ def _collect(section: type[msgspec.Struct], prefix: str, found: dict[str, Settin
         kind = kinds[name]
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             _collect(kind, f"{prefix}{name}.", found)
-        elif prefix or name not in ABOUT:
+        elif (prefix or name not in ABOUT) and prefix + name not in NEVER_SHOWN:
             found[prefix + name] = Setting(prefix + name, kind, getattr(blank, name))
 
 

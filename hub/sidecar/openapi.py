@@ -29,6 +29,7 @@ _ABOUT: Final = (
 )
 _WHY: Final = {
     400: "A parameter, a place or the body is not what the contract says; `field` names it.",
+    403: "Who asks may not have what is asked for.",
     404: "The instance is not registered, or the revision is not kept.",
     408: "The body did not come in time.",
     409: "The instance id belongs to another service, or the configuration has another revision than the one named.",

@@ -1,8 +1,8 @@
-"""What cannot be told again, in one file: the configuration with its history, and what operators want of instances.
+"""What cannot be told again, in one file: configuration with its history, secrets, what operators want of instances.
 
 The file is a zip archive: for each bucket `<bucket>.jsonl`, one entry a line in the order of their revisions, and
 `manifest.json`, which says how many there are and what their SHA-256 is. What is registered is not in it: services do
-register again.
+register again. Secrets are in it as they are stored, encrypted: they need the key of the hub that wrote them.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ from nats.aio.client import Client
 from hub.errors import Conflict, InvalidRequest
 from hub.store.ports import Entry
 from hub.store.reading import read_page
-from hub.store.streams import CONFIG, DESIRED, BucketSpec
+from hub.store.streams import CONFIG, DESIRED, SECRETS, BucketSpec
 
 FORMAT: Final = 1
 """The format that is written, and the only one that is read."""
-BUCKETS: Final = (CONFIG, DESIRED)
+BUCKETS: Final = (CONFIG, DESIRED, SECRETS)
+_SINCE_LATER: Final = (SECRETS,)
+"""Buckets that a file of an older hub does not have."""
 _MANIFEST: Final = "manifest.json"
 _LONGEST_LINE: Final = 2 * 1024 * 1024
 _KEY: Final = re.compile(r"[-/_=a-zA-Z0-9]+(\.[-/_=a-zA-Z0-9]+)*")
@@ -82,6 +84,8 @@ class Backup:
 
     def entries(self, spec: BucketSpec) -> Iterator[Entry]:
         """What it has of a bucket, oldest first."""
+        if spec.name not in self.newest:
+            return
         with zipfile.ZipFile(self.path) as archive:
             yield from (entry for _, entry in _lines(archive, spec))
 
@@ -166,7 +170,11 @@ def read(path: Path) -> Backup:
     try:
         with zipfile.ZipFile(path) as archive:
             manifest = _manifest(archive)
-            newest = {spec.name: _verify(archive, spec, manifest) for spec in BUCKETS}
+            newest = {
+                spec.name: _verify(archive, spec, manifest)
+                for spec in BUCKETS
+                if spec not in _SINCE_LATER or spec.name in manifest.buckets
+            }
     except OSError as error:
         raise InvalidRequest(f"{path}: cannot be read ({error.strerror or error})") from None
     except (

@@ -17,7 +17,7 @@ from hub.store.jetstream import JetStreamBucket
 from hub.store.ledger import JetStreamLedger
 from hub.store.ports import RevisionConflict
 from hub.store.reading import read_page
-from hub.store.streams import CONFIG, DESIRED, BucketSpec, ensure
+from hub.store.streams import CONFIG, DESIRED, SECRETS, BucketSpec, ensure
 from hub.transport.requests import Requester
 from hub.wire.codec import encode
 from hub.wire.config import ConfigRecord
@@ -63,7 +63,7 @@ class Restoration:
             await ensure(self._requester, spec)
         empty = {spec.name: await self._is_empty(spec) for spec in BUCKETS}
         for spec in BUCKETS:
-            if not empty[spec.name] and not force:
+            if spec.name in self._backup.newest and not empty[spec.name] and not force:
                 raise Conflict(f"bucket {spec.name}: is not empty; nothing was restored. --force writes over it")
         for spec in BUCKETS:
             if empty[spec.name]:
@@ -73,8 +73,9 @@ class Restoration:
             await self._write_history()
         finally:
             await ensure(self._requester, CONFIG)
+        await self._write_single(SECRETS)
         await self._write_newest()
-        await self._write_desired()
+        await self._write_single(DESIRED)
 
     async def _is_empty(self, spec: BucketSpec) -> bool:
         after, more = 0, 1
@@ -89,7 +90,7 @@ class Restoration:
 
     async def _go_on(self, spec: BucketSpec) -> None:
         """Let the next revision of an empty bucket be higher than any in the backup."""
-        highest = max(self._backup.newest[spec.name].values(), default=0)
+        highest = max(self._backup.newest.get(spec.name, {}).values(), default=0)
         if (await self._api.stream(spec.stream)).state.last_seq < highest:
             await self._api.purge(spec.stream, highest + 1)
 
@@ -120,9 +121,10 @@ class Restoration:
                 continue
         raise Unavailable(f"bucket {CONFIG.name}: others write to it without end; stop them, and restore with --force")
 
-    async def _write_desired(self) -> None:
-        bucket = JetStreamBucket(self._client, self._requester, DESIRED, timeout=TIMEOUT)
-        for entry in self._backup.entries(DESIRED):
+    async def _write_single(self, spec: BucketSpec) -> None:
+        """Write a bucket that keeps no history. Secrets come before the configuration that refers to them."""
+        bucket = JetStreamBucket(self._client, self._requester, spec, timeout=TIMEOUT)
+        for entry in self._backup.entries(spec):
             if entry.value is not None:
                 await bucket.put(entry.key, entry.value)
                 self._progress(1)

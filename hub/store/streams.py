@@ -36,6 +36,7 @@ class BucketSpec:
         name: The bucket's name.
         history: How many values of a key are kept.
         republish_prefix: Every stored change is also published on `<prefix>.<key>`; None publishes nothing.
+        republish_values: Whether the value goes with it; else the headers alone.
         marker_ttl: Seconds that the marker of an expired key stays; at least 5 minutes, so that a watcher that was
             away for less learns of the expiry from the marker.
         max_bytes: Upper bound of the stored bytes; None for none.
@@ -46,6 +47,7 @@ class BucketSpec:
     name: str
     history: int = 1
     republish_prefix: str | None = None
+    republish_values: bool = True
     marker_ttl: float = 600.0
     max_bytes: int | None = None
     replicas: int = 1
@@ -68,7 +70,11 @@ class BucketSpec:
     def config(self) -> dict[str, Any]:
         """The stream's configuration in the words of JetStream's API; durations in nanoseconds."""
         everything = f"{self.prefix}>"
-        republish = {"src": everything, "dest": f"{self.republish_prefix}.>"} if self.republish_prefix else None
+        republish: dict[str, Any] | None = None
+        if self.republish_prefix:
+            republish = {"src": everything, "dest": f"{self.republish_prefix}.>"}
+            if not self.republish_values:
+                republish["headers_only"] = True
         return {
             "subjects": [everything],
             "storage": "file",
@@ -127,6 +133,11 @@ DESIRED: Final = BucketSpec(subjects.DESIRED_BUCKET)
 CONFIG: Final = BucketSpec(
     subjects.CONFIG_BUCKET, history=64, republish_prefix=subjects.CONFIG_DELTA_PREFIX.removesuffix("."), atomic=True
 )
+SECRETS: Final = BucketSpec(
+    subjects.SECRETS_BUCKET,
+    republish_prefix=subjects.SECRET_DELTA_PREFIX.removesuffix("."),
+    republish_values=False,
+)
 LEADER: Final = BucketSpec(subjects.LEADER_BUCKET)
 EVENTS: Final = StreamSpec(subjects.EVENTS_STREAM, (f"{subjects.EVENTS_PREFIX}>",))
 
@@ -137,6 +148,7 @@ class Specs(NamedTuple):
     registry: BucketSpec
     desired: BucketSpec
     config: BucketSpec
+    secrets: BucketSpec
     leader: BucketSpec
     events: StreamSpec
 
@@ -177,6 +189,7 @@ async def _ensure_replicated(requester: Requester, replicas: int) -> Specs:
         registry=replace(REGISTRY, replicas=replicas),
         desired=replace(DESIRED, replicas=replicas),
         config=replace(CONFIG, replicas=replicas),
+        secrets=replace(SECRETS, replicas=replicas),
         leader=replace(LEADER, replicas=replicas),
         events=replace(EVENTS, replicas=replicas),
     )

@@ -143,6 +143,12 @@ CATALOGUE: Final = (
         "gauge",
         "1 while a file that only a start reads is not what it was then, else 0.",
     ),
+    Described(
+        "hub_secrets",
+        "gauge",
+        "Secrets by the key that they are encrypted with: the current one, an old one, or one unknown to this hub.",
+        ("key",),
+    ),
     Described("hub_build_info", "gauge", "Always 1; the label says which version runs.", ("version",)),
     Described("process_virtual_memory_bytes", "gauge", "Virtual memory of the hub process (Linux)."),
     Described("process_resident_memory_bytes", "gauge", "Memory that the hub process occupies (Linux)."),

@@ -10,15 +10,10 @@ import copy
 from typing import Any, Final
 
 from hub.validation.document import Document, Node
+from hub.wire.secrets import is_reference
 
-KEY: Final = "$secret"
 MARKER: Final = "\x00a secret\x00"
 _OF_STRINGS = ("minLength", "maxLength", "pattern", "format", "contentEncoding", "contentMediaType")
-
-
-def is_reference(value: Any) -> bool:
-    """Whether this stands for a secret."""
-    return isinstance(value, dict) and len(value) == 1 and isinstance(value.get(KEY), str)
 
 
 def replaced(value: Any) -> Any:

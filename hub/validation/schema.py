@@ -12,12 +12,13 @@ from hub.errors import InvalidRequest
 from hub.validation.defaults import defaults
 from hub.validation.document import DRAFT, Document, refused
 from hub.validation.engine import Refused, Rules, check_by_its_own_schema
-from hub.validation.references import is_reference, lenient, replaced
+from hub.validation.references import lenient, replaced
 from hub.validation.shown import by_name, shown
 from hub.validation.values import Extent, Unsound
 from hub.validation.words import Wording, pointer
 from hub.validation.work import MAX_FINDINGS, Reach, TooMuch, Work
 from hub.wire.config import Violation
+from hub.wire.secrets import is_reference
 
 MAX_BYTES: Final = 32 * 1024
 MAX_VIOLATIONS: Final = 50

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-from hub.validation.references import is_reference
+from hub.wire.secrets import is_reference
 
 MAX_DEPTH: Final = 32
 MAX_PARTS: Final = 100_000

@@ -9,9 +9,10 @@ from typing import Any, Final
 from hub.masking import MASK
 from hub.validation.document import Document, Node
 from hub.validation.engine import Finding
-from hub.validation.references import is_reference, replaced
+from hub.validation.references import replaced
 from hub.validation.shown import Hides, shown
 from hub.wire.config import Violation
+from hub.wire.secrets import is_reference
 
 Path = tuple[str | int, ...]
 LONGEST: Final = 300

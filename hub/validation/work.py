@@ -15,8 +15,8 @@ from typing import Any, Final
 import msgspec
 
 from hub.validation.document import Document, Node, refused
-from hub.validation.references import is_reference
 from hub.validation.values import Extent
+from hub.wire.secrets import is_reference
 
 MAX_WORK: Final = 20_000_000
 """Steps of about 10 ns, as measured, always on the high side."""

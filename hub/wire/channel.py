@@ -9,6 +9,7 @@ from msgspec import Struct
 from hub.wire import subjects
 from hub.wire.event import EventType
 from hub.wire.names import INSTANCE_PATTERN, SERVICE_PATTERN
+from hub.wire.secrets import SECRET_PATTERN
 
 CONTRACT_VERSION: Final = "v1"
 """The version of the wire contract; the distribution has its own."""
@@ -79,6 +80,7 @@ PARAMETERS: Final[dict[str, Parameter]] = {
         description="Name of the service, or `_all` for what every service shares.",
         pattern=r"^(_all|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)\Z",
     ),
+    "secret": Parameter(description="Name of the secret: 1..128 of A-Z, a-z, 0-9, _ and -.", pattern=SECRET_PATTERN),
     "hub": Parameter(description="Id of a replica of the hub.", pattern=INSTANCE_PATTERN),
     "component": Parameter(
         description="Name of a service, or of a part of the hub itself: "

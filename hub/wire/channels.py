@@ -50,6 +50,17 @@ from hub.wire.health import GetHealth, HealthList, HealthReport
 from hub.wire.record import Record
 from hub.wire.registration import Deregister, Deregistered, Heartbeat, Register, Registered
 from hub.wire.replica import Announcement, Findings
+from hub.wire.secrets import (
+    DeleteSecret,
+    ListSecrets,
+    PutSecret,
+    Rekeyed,
+    RekeySecrets,
+    ResolvedSecrets,
+    ResolveSecrets,
+    SecretChanged,
+    SecretList,
+)
 
 MESSAGES: Final[dict[str, type[Struct]]] = {
     "register": Register,
@@ -101,6 +112,15 @@ MESSAGES: Final[dict[str, type[Struct]]] = {
     "put-config-schema": PutConfigSchema,
     "config-schema": ConfigSchema,
     "config-record": ConfigRecord,
+    "put-secret": PutSecret,
+    "delete-secret": DeleteSecret,
+    "secret-changed": SecretChanged,
+    "list-secrets": ListSecrets,
+    "secret-list": SecretList,
+    "resolve-secrets": ResolveSecrets,
+    "resolved-secrets": ResolvedSecrets,
+    "rekey-secrets": RekeySecrets,
+    "rekeyed": Rekeyed,
     "record": Record,
     "event": CloudEvent,
     "announcement": Announcement,
@@ -129,7 +149,7 @@ def _admin(name: str, address: str, payload: type[Struct], description: str) -> 
     )
 
 
-def _config(
+def _request(
     name: str,
     address: str,
     payload: type[Struct],
@@ -137,7 +157,7 @@ def _config(
     description: str,
     publishers: tuple[Role, ...] = (OPERATOR,),
 ) -> Channel:
-    """A request about configuration."""
+    """A request that one replica answers: of operators, where nobody else is named."""
     return Channel(
         name=name,
         address=address,
@@ -272,7 +292,7 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         "Lays metadata over what an instance says of itself; null lifts a key, or all.",
     ),
     _admin("admin-get", subjects.ADMIN_GET, GetDesired, "What operators want, of whom, and why?"),
-    _config(
+    _request(
         "get-config",
         subjects.CONFIG_GET,
         GetConfig,
@@ -280,7 +300,7 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         "What is a service to run with, and where does each value come from?",
         (SERVICE, OPERATOR, READER),
     ),
-    _config(
+    _request(
         "get-config-records",
         subjects.CONFIG_RECORDS,
         GetConfigRecords,
@@ -288,7 +308,7 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         "What is stored for a service, in its own scope and in `_all`? For who may not read the bucket.",
         (SERVICE, OPERATOR, READER),
     ),
-    _config(
+    _request(
         "list-configs",
         subjects.CONFIG_LIST,
         ListConfigs,
@@ -296,21 +316,21 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         "Of which scopes is anything stored, and who changed them last?",
         (OPERATOR, READER),
     ),
-    _config(
+    _request(
         "put-config",
         subjects.CONFIG_PUT,
         PutConfig,
         ConfigChanged,
         "Puts the configuration of one scope or many, all or nothing; answered when it is valid and stored.",
     ),
-    _config(
+    _request(
         "patch-config",
         subjects.CONFIG_PATCH,
         PatchConfig,
         ConfigChanged,
         "Patches what was put, of one scope or many, all or nothing (JSON merge patch, RFC 7396).",
     ),
-    _config(
+    _request(
         "validate-config",
         subjects.CONFIG_VALIDATE,
         ValidateConfig,
@@ -318,7 +338,7 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         "Could this be put? Stores nothing, and names every violation.",
         (SERVICE, OPERATOR, READER),
     ),
-    _config(
+    _request(
         "config-history",
         subjects.CONFIG_HISTORY,
         ConfigHistoryQuery,
@@ -326,7 +346,7 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         "Who changed the configuration of a scope, when, why, and where?",
         (OPERATOR, READER),
     ),
-    _config(
+    _request(
         "config-diff",
         subjects.CONFIG_DIFF,
         ConfigDiffQuery,
@@ -334,42 +354,42 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         "In what do two revisions of a scope differ?",
         (OPERATOR, READER),
     ),
-    _config(
+    _request(
         "promote-canary",
         subjects.CONFIG_PROMOTE,
         PromoteCanary,
         ConfigChanged,
         "Puts for all what some instances try, before its time.",
     ),
-    _config(
+    _request(
         "abort-canary",
         subjects.CONFIG_ABORT,
         AbortCanary,
         ConfigChanged,
         "Takes back what some instances try.",
     ),
-    _config(
+    _request(
         "rollback-config",
         subjects.CONFIG_ROLLBACK,
         RollbackConfig,
         ConfigChanged,
         "Puts again what was put at an earlier revision.",
     ),
-    _config(
+    _request(
         "delete-config",
         subjects.CONFIG_DELETE,
         DeleteConfig,
         ConfigChanged,
         "Puts nothing in place of what was put; the history is kept.",
     ),
-    _config(
+    _request(
         "reload-config",
         subjects.CONFIG_RELOAD,
         ReloadConfig,
         Reloaded,
         "Reads the configuration files of the hub now, and stores what they say.",
     ),
-    _config(
+    _request(
         "config-status",
         subjects.CONFIG_STATUS,
         ConfigStatusQuery,
@@ -377,7 +397,7 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         "Which instance runs with which revision, and who has refused, and why?",
         (SERVICE, OPERATOR, READER),
     ),
-    _config(
+    _request(
         "get-config-schema",
         subjects.CONFIG_SCHEMA_GET,
         GetConfigSchema,
@@ -385,7 +405,7 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         "What must the configuration of a service be like?",
         (SERVICE, OPERATOR, READER),
     ),
-    _config(
+    _request(
         "put-config-schema",
         subjects.CONFIG_SCHEMA_PUT,
         PutConfigSchema,
@@ -401,6 +421,42 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         subscribers=(SERVICE,),
         payload=None,
         description="Tells an instance that it does not run with the newest configuration: it should read it; empty.",
+    ),
+    _request(
+        "put-secret",
+        subjects.SECRET_PUT,
+        PutSecret,
+        SecretChanged,
+        "Stores a secret, encrypted, and who may read it; answered when it is stored.",
+    ),
+    _request(
+        "list-secrets",
+        subjects.SECRET_LIST,
+        ListSecrets,
+        SecretList,
+        "Which secrets are there, and who may read them? Never what they are.",
+    ),
+    _request(
+        "delete-secret",
+        subjects.SECRET_DELETE,
+        DeleteSecret,
+        SecretChanged,
+        "Takes a secret away, unless a configuration refers to it.",
+    ),
+    _request(
+        "resolve-secrets",
+        subjects.SECRET_RESOLVE,
+        ResolveSecrets,
+        ResolvedSecrets,
+        "What are the secrets that the configuration of a service refers to? For who may read them.",
+        (SERVICE,),
+    ),
+    _request(
+        "rekey-secrets",
+        subjects.SECRET_REKEY,
+        RekeySecrets,
+        Rekeyed,
+        "Encrypts with the current key what is encrypted with another.",
     ),
     Channel(
         name="health",
@@ -428,6 +484,15 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         subscribers=(SERVICE, OPERATOR, READER),
         payload=ConfigRecord,
         description="Every stored change of the configuration of a service or of `_all`; its revision in the headers.",
+    ),
+    Channel(
+        name="secret-delta",
+        address=subjects.SECRET_DELTA_PREFIX + "{secret}",
+        kind="republish",
+        publishers=(HUB,),
+        subscribers=(SERVICE, OPERATOR),
+        payload=None,
+        description="A secret has changed: empty, its revision in the headers. Who uses it resolves it again.",
     ),
     Channel(
         name="events",

@@ -30,10 +30,12 @@ class Decoder(Generic[T]):
     """Decodes one kind of message.
 
     Valid messages take msgspec's fast path; only a refused one is looked at again, to find the words for its error.
+    Errors say what was expected and what is there; of a kind that is `CONFIDENTIAL`, nothing of the latter.
     """
 
     def __init__(self, kind: type[T]) -> None:
         self._kind = kind
+        self._confidential: bool = getattr(kind, "CONFIDENTIAL", False)
         self._decode = msgspec.json.Decoder(kind).decode
 
     def __call__(self, payload: bytes) -> T:
@@ -79,7 +81,7 @@ class Decoder(Generic[T]):
             return InvalidRequest(f"{field}: expected a value, got none (the field is required)", field=field)
         field = path.lstrip(".")
         steps = [m["name"] or m["index"] for m in _STEP.finditer(path)]
-        got = abbreviated(_value_at(msgspec.json.decode(payload), steps))
+        got = "something else" if self._confidential else abbreviated(_value_at(msgspec.json.decode(payload), steps))
         plain = _WORDS.match(words.replace("`", ""))
         expected = wanted(self._info, steps) or (plain["expected"] if plain else words)
         return InvalidRequest(f"{field or 'message'}: expected {expected}, got {got}", field=field or None)

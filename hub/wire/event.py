@@ -19,6 +19,7 @@ EventType = Literal[
     "config.canary",
     "config.promoted",
     "config.rolledback",
+    "secret.changed",
 ]
 
 
@@ -30,7 +31,7 @@ class CloudEvent(Struct, frozen=True, kw_only=True):
     source: str
     """Which part of which system tells it: `central-hub/registry`."""
     subject: str
-    """Whom it is about: `<service>.<instance>`, or the scope of a configuration."""
+    """Whom it is about: `<service>.<instance>`, the scope of a configuration, or the name of a secret."""
     time: datetime
     data: dict[str, Any]
     """What is known of it: service, instance_id, host, port, version, zone, status, reason, revision.
@@ -40,7 +41,8 @@ class CloudEvent(Struct, frozen=True, kw_only=True):
     `config.applied` has service, revision and instances, how many there are: all who tell what they run now run that.
     `config.refused` has service, instance_id, revision and reason.
     `config.canary`, `config.promoted` and `config.rolledback` have service, canary (its id), target, bake, instances
-    (how many try it), reason, author and revision, and are about `<scope>`."""
+    (how many try it), reason, author and revision, and are about `<scope>`.
+    `secret.changed` has secret, change (`put`, `delete` or `rekey`), reason, author and revision: never the value."""
     specversion: Literal["1.0"] = "1.0"
     datacontenttype: Literal["application/json"] = "application/json"
     traceparent: str | UnsetType = UNSET

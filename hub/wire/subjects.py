@@ -33,6 +33,11 @@ CONFIG_RELOAD: Final = "hub.config.reload"
 CONFIG_STATUS: Final = "hub.config.status"
 CONFIG_SCHEMA_GET: Final = "hub.config.schema.get"
 CONFIG_SCHEMA_PUT: Final = "hub.config.schema.put"
+SECRET_PUT: Final = "hub.secret.put"
+SECRET_LIST: Final = "hub.secret.list"
+SECRET_DELETE: Final = "hub.secret.delete"
+SECRET_RESOLVE: Final = "hub.secret.resolve"
+SECRET_REKEY: Final = "hub.secret.rekey"
 METRICS: Final = "hub.metrics"
 HEALTH: Final = "hub.health"
 OBSERVED: Final = "hub.observed"
@@ -47,6 +52,7 @@ CHECK_PREFIX: Final = "hub.check."
 CHECKS: Final = "hub.check.*.*"
 REGISTRY_DELTA_PREFIX: Final = "hub.delta.registry."
 CONFIG_DELTA_PREFIX: Final = "hub.delta.config."
+SECRET_DELTA_PREFIX: Final = "hub.delta.secret."
 CONFIG_REMIND_PREFIX: Final = "hub.config.remind."
 EVENTS_PREFIX: Final = "hub.events."
 MICRO_PREFIX: Final = "$SRV."
@@ -56,6 +62,7 @@ MICRO_ANSWERS: Final = "_INBOX.central-hub.micro"
 REGISTRY_BUCKET: Final = "hub-registry"
 DESIRED_BUCKET: Final = "hub-desired"
 CONFIG_BUCKET: Final = "hub-config"
+SECRETS_BUCKET: Final = "hub-secrets"
 LEADER_BUCKET: Final = "hub-leader"
 EVENTS_STREAM: Final = "HUB_EVENTS"
 
@@ -101,6 +108,11 @@ def registry_delta(service: str) -> str:
 def config_delta(scope: str) -> str:
     """Where every stored change of the configuration of a service, or of `_all`, is republished."""
     return CONFIG_DELTA_PREFIX + scope
+
+
+def secret_delta(name: str) -> str:
+    """Where it is told that the secret of that name has changed."""
+    return SECRET_DELTA_PREFIX + name
 
 
 def config_remind(key: str) -> str:

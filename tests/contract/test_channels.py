@@ -78,6 +78,7 @@ def test_its_messages_have_schemas(channel: Channel) -> None:
         ("check", subjects.check("engine.a1")),
         ("config-delta", subjects.config_delta("engine")),
         ("config-delta", subjects.config_delta(EVERYBODY)),
+        ("secret-delta", subjects.secret_delta("db-password")),
         ("config-remind", subjects.config_remind("engine.a1")),
         *(("events", subjects.event(kind)) for kind in get_args(EventType)),
     ],

@@ -12,7 +12,7 @@ from hub.core import graph_answers, observations
 from hub.core.flags import Decision, Split
 from hub.errors import BY_CODE, DeadlineExceeded, NoInstance
 from hub.store import streams
-from hub.wire import config, fault, flags, subjects
+from hub.wire import config, fault, flags, secrets, subjects
 from hub.wire.channels import CHANNELS, SHAPES
 from hub.wire.graph import SERVICE_HEADER
 from tests.contract.golden import ROOT
@@ -59,6 +59,9 @@ def test_the_tree_has_every_subject() -> None:
         subjects.REGISTRY_BUCKET,
         subjects.DESIRED_BUCKET,
         subjects.CONFIG_BUCKET,
+        subjects.SECRETS_BUCKET,
+        secrets.REFERENCE,
+        f"for which `names`, at most {secrets.MAX_NAMES}",
         subjects.LEADER_BUCKET,
         subjects.EVENTS_STREAM,
         f"queue group `{subjects.QUEUE_GROUP}`",

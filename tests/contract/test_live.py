@@ -18,6 +18,7 @@ from hub.wire.schemas import schema
 from tests.calls import connected
 from tests.contract.golden import EXAMPLES
 from tests.hubs import HubProcess
+from tests.keys import fresh_key
 from tests.waiting import until
 
 _BY_NAME = {channel.name: channel for channel in CHANNELS}
@@ -26,7 +27,7 @@ _TOLD = [channel for channel in CHANNELS if channel.publishers == (HUB,) and HUB
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    with HubProcess(tmp_path_factory.mktemp("hub")) as process:
+    with HubProcess(tmp_path_factory.mktemp("hub"), variables={"HUB_SECRETS_KEY": fresh_key()}) as process:
         yield process
 
 
@@ -44,13 +45,14 @@ async def test_the_life_of_an_instance_is_told_as_the_contract_says(hub: HubProc
         await _ask(client, "deregister", _golden("deregister.reason"))
         await client.publish("hub.heartbeat.stranger.s1", b"")
         await _configure(client)
+        await _keep_secrets(client)
         await until(lambda: all(heard.values()), f"every subject of the hub is heard, not {list(heard)}")
         await until(lambda: len(heard["registry-delta"]) >= 3 and len(heard["events"]) >= 3, "the deregistration")
     for name, messages in heard.items():
         for message in messages:
             _check(_BY_NAME[name], message)
     told = {json.loads(message.data)["type"] for message in heard["events"]}
-    assert told >= {"service.registered", "service.deregistered", "config.changed", "config.refused"}
+    assert told >= {"service.registered", "service.deregistered", "config.changed", "config.refused", "secret.changed"}
     assert {message.subject for message in heard["config-remind"]} == {"hub.config.remind.trading-engine.te-1"}
     removals = [message for message in heard["registry-delta"] if not message.data]
     assert [removal.subject for removal in removals] == ["hub.delta.registry.api-gateway.a1"]
@@ -97,6 +99,19 @@ async def _configure(client: Client) -> None:
     ):
         await _ask(client, name, _golden(golden))
     await _ask(client, "rollback-config", {"service": "trading-engine", "target": first})
+
+
+async def _keep_secrets(client: Client) -> None:
+    for name, golden in (
+        ("put-secret", {**_golden("put-secret.full"), "revision": 0}),
+        ("put-secret", "put-secret.minimal"),
+        ("list-secrets", "list-secrets.all"),
+        ("resolve-secrets", "resolve-secrets.minimal"),
+        ("rekey-secrets", "rekey-secrets"),
+        ("delete-secret", "delete-secret.minimal"),
+        ("list-secrets", "list-secrets.page"),
+    ):
+        await _ask(client, name, _golden(golden) if isinstance(golden, str) else golden)
 
 
 async def _ask(client: Client, name: str, payload: Any) -> None:

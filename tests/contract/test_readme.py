@@ -12,11 +12,12 @@ import pytest
 from hub.cli.config.group import VERBS as CONFIG_VERBS
 from hub.cli.flags.group import VERBS as FLAG_VERBS
 from hub.cli.group import VERBS, LazyGroup, hub
+from hub.cli.secret.group import VERBS as SECRET_VERBS
 from hub.core import awareness, removal, rollouts, silence
 from hub.settings.model import Settings
 from hub.sidecar.table import TABLE
 from hub.telemetry.catalogue import CATALOGUE
-from hub.wire import codec, config, registration
+from hub.wire import codec, config, registration, secrets
 from hub.wire.channels import CHANNELS
 from hub.wire.flags import FlagTest
 from hub.wire.subjects import RESERVED_NAMES
@@ -82,6 +83,8 @@ def test_every_verb_of_the_hub_command_is_listed_with_what_it_does() -> None:
     assert listed == [(f"`hub {name}`", verb.summary) for name, verb in VERBS.items()]
     listed = rows(README, "| configuring | what |")
     assert listed == [(f"`hub config {name}`", verb.summary) for name, verb in CONFIG_VERBS.items()]
+    listed = rows(README, "| secret | what |")
+    assert listed == [(f"`hub secret {name}`", verb.summary) for name, verb in SECRET_VERBS.items()]
     listed = rows(README, "| flags | what |")
     assert listed == [(f"`hub flags {name}`", verb.summary) for name, verb in FLAG_VERBS.items()]
 
@@ -139,6 +142,7 @@ def test_the_figures_in_the_readme_are_those_of_the_code() -> None:
         f"at most {codec.MAX_MESSAGE_BYTES // 1024} KiB, metadata at most {registration.MAX_METADATA_DEPTH} levels",
         f"A configuration has at most {codec.MAX_MESSAGE_BYTES // 1024} KiB",
         f"the newest {config.HISTORY} of each service",
+        f"A secret has at most {secrets.MAX_VALUE_BYTES // 1024} KiB",
         f"One change may name up to {config.MAX_CHANGES} services",
         f"is `pending` for {rollouts.PATIENCE:g} s",
         f"A hub lets {settings.limits.in_flight} requests wait at once",

@@ -165,7 +165,10 @@ async def test_every_replica_goes_on_when_the_streams_are_deleted_under_it(tmp_p
         async with connected(server.url) as client:
             jetstream = client.jetstream()
             await register(client, "before", liveness="heartbeat")
-            for stream in ("HUB_EVENTS", "KV_hub-leader", "KV_hub-config", "KV_hub-desired", "KV_hub-registry"):
+            for stream in (
+                "HUB_EVENTS",
+                *("KV_hub-leader", "KV_hub-config", "KV_hub-secrets", "KV_hub-desired", "KV_hub-registry"),
+            ):
                 await jetstream.delete_stream(stream)
                 deadline = time.monotonic() + 30
                 while "error" in (

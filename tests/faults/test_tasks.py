@@ -24,6 +24,7 @@ from hub.telemetry.metrics import Metrics
 from hub.transport.loops import BOUND
 from tests.calls import connected, ids, register
 from tests.hubs import HubProcess
+from tests.keys import key_file
 from tests.killing import kill_task
 from tests.servers import NatsServer
 from tests.waiting import until
@@ -78,7 +79,8 @@ class Patient:
 
 @asynccontextmanager
 async def patient(server: NatsServer, metrics: Metrics) -> AsyncIterator[Patient]:
-    settings = load(overrides={"nats.url": [server.url], "http.port": 0})
+    keys = key_file(server.store.parent / "secrets.keys")
+    settings = load(overrides={"nats.url": [server.url], "http.port": 0, "secrets.key_file": str(keys)})
     async with (
         Hub(settings, [server.url], metrics=metrics) as hub,
         Sidecar(hub, settings.http, metrics) as sidecar,
@@ -103,10 +105,19 @@ TASKS = (
         "watch-hub-registry",
         "watch-hub-desired",
         "watch-hub-config",
+        "watch-hub-secrets",
         "watch-hub-leader",
         "check-nats",
     ),
-    *("probe-requests-sweeper", "observed", "config-reminders", "config-files", "static-files", "canary-rounds"),
+    *(
+        "probe-requests-sweeper",
+        "observed",
+        "config-reminders",
+        "config-files",
+        "static-files",
+        "canary-rounds",
+        "secret-keys",
+    ),
     *("adoption-rounds", "adoption-intake"),
     *("replicas", "declared-checks", "ttl-checks", "probes", "findings-rounds"),
 )

@@ -9,12 +9,13 @@ from nats.aio.client import Client
 
 from tests.calls import connected
 from tests.hubs import HubProcess
+from tests.keys import fresh_key
 
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    """A hub with its own NATS, by the command that users type."""
-    with HubProcess(tmp_path_factory.mktemp("hub")) as process:
+    """A hub with its own NATS and a key for secrets, by the command that users type."""
+    with HubProcess(tmp_path_factory.mktemp("hub"), variables={"HUB_SECRETS_KEY": fresh_key()}) as process:
         yield process
 
 

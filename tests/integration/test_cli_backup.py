@@ -21,6 +21,7 @@ pytestmark = pytest.mark.xdist_group("cli")
 async def test_what_operators_want_and_the_configuration_survive_a_wiped_store(tmp_path: Path) -> None:
     file = str(tmp_path / "hub.backup")
     folder = tmp_path / "hub"
+    kept = "       2  hub-config\n       1  hub-desired\n       0  hub-secrets\n"
     with HubProcess(folder) as hub:
         async with connected(hub.nats_url) as client:
             await client.jetstream().publish("$KV.hub-config._all", _record("_all", {"level": 1}))
@@ -28,14 +29,16 @@ async def test_what_operators_want_and_the_configuration_survive_a_wiped_store(t
         drained = run("drain", "ledger", "l1", "--unregistered", "--reason", "rack move", nats=hub.nats_url)
         assert drained.returncode == 0, drained.stderr
         told = run_json("backup", file, nats=hub.nats_url)
-        assert {name: kept["entries"] for name, kept in told["buckets"].items()} == {"hub-config": 2, "hub-desired": 1}
+        assert {name: kept["entries"] for name, kept in told["buckets"].items()} == {
+            "hub-config": 2,
+            "hub-desired": 1,
+            "hub-secrets": 0,
+        }
         assert stat.S_IMODE(Path(file).stat().st_mode) == 0o600
         again = run("backup", file, nats=hub.nats_url)
         assert (again.returncode, again.stdout) == (1, "")
         assert "is there already; name another, or replace it with --force" in again.stderr
-        assert (
-            run("backup", file, "--force", nats=hub.nats_url).stdout == "       2  hub-config\n       1  hub-desired\n"
-        )
+        assert run("backup", file, "--force", nats=hub.nats_url).stdout == kept
     shutil.rmtree(folder)
     with HubProcess(folder) as hub:
         async with connected(hub.nats_url) as client:
@@ -44,7 +47,7 @@ async def test_what_operators_want_and_the_configuration_survive_a_wiped_store(t
                 await config.get("_all")
             done = run("restore", file, nats=hub.nats_url)
             assert (done.returncode, done.stderr) == (0, "")
-            assert done.stdout == "       2  hub-config\n       1  hub-desired\n"
+            assert done.stdout == kept
             assert (await config.get("_all")).value == _record("_all", {"level": 2})
             await until(lambda: "rack move" in run("desired", "ledger", nats=hub.nats_url).stdout)
         refused = run("restore", file, nats=hub.nats_url)

@@ -43,7 +43,10 @@ def written(path: Path, content: object) -> str:
     return str(path)
 
 
-def test_what_is_set_is_what_one_gets(hub: HubProcess) -> None:
+def test_what_is_set_is_what_one_gets(hub: HubProcess, tmp_path: Path) -> None:
+    value = written(tmp_path / "key", "not to be seen")
+    stored = run("secret", "put", "key", "--reader", "paint", "--file", value, nats=hub.nats_url)
+    assert stored.returncode == 0, stored.stderr
     done = run(
         *("config", "set", "paint", "risk.max=3", "name=fast", '/a.b={"$secret": "key"}'),
         *("--reason", "first", "--author", "ada"),

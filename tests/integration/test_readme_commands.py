@@ -17,6 +17,7 @@ import pytest
 from tests.commands import run
 from tests.documents import README, ROOT, Block, blocks
 from tests.hubs import HubProcess, environment, hub_command
+from tests.keys import fresh_key
 
 PATIENCE = 60.0
 _HTTP = "http://127.0.0.1:7000"
@@ -144,7 +145,7 @@ def _wait_for(text: str, printed: list[str], process: subprocess.Popen[str]) -> 
 @pytest.mark.parametrize("command", ["said through nats-py", *(["nats"] if shutil.which("nats") else [])])
 def test_what_the_readme_says_works_from_the_first_line_to_the_last(tmp_path: Path, command: str) -> None:
     nats = shutil.which("nats") if command == "nats" else None
-    with HubProcess(tmp_path / "hub") as hub:
+    with HubProcess(tmp_path / "hub", variables={"HUB_SECRETS_KEY": fresh_key()}) as hub:
         reader = Reader(hub, tmp_path, nats)
         printed = {block.text: "".join(reader.run(block)) for block in blocks(README)}
     [by_nats] = [out for text, out in printed.items() if "nats request hub.register" in text]
@@ -160,6 +161,9 @@ def test_what_the_readme_says_works_from_the_first_line_to_the_last(tmp_path: Pa
     [configured] = [out for text, out in printed.items() if "hub config status" in text]
     assert "/risk/max_leverage" in configured
     assert "calm markets" in configured
+    [kept] = [out for text, out in printed.items() if "hub secret" in text]
+    assert "stored db-password as revision" in kept
+    assert "db-password  trading-*" in kept
     [configured_by_nats] = [out for text, out in printed.items() if "hub.config.get" in text]
     assert '"halted":true' in configured_by_nats
     [flagged] = [out for text, out in printed.items() if "hub flags evaluate" in text]

@@ -19,7 +19,7 @@ from hub.store import backup
 from hub.store.jetstream import JetStreamBucket
 from hub.store.ledger import JetStreamLedger
 from hub.store.restoring import Restoration
-from hub.store.streams import CONFIG, DESIRED, ensure
+from hub.store.streams import CONFIG, DESIRED, SECRETS, ensure
 from hub.wire.canary import Canary
 from hub.wire.codec import encode
 from hub.wire.config import ConfigRecord
@@ -35,6 +35,7 @@ class Site:
     store: Store
     config: JetStreamLedger
     desired: JetStreamBucket
+    secrets: JetStreamBucket
 
     async def back_up(self, path: Path) -> backup.Manifest:
         return await backup.write(self.store.client, path, hub="3.0.0", created=CREATED)
@@ -50,10 +51,12 @@ async def site(server: NatsServer) -> AsyncIterator[Site]:
     async with open_store(server.url, CONFIG) as store:
         await ensure(store.requester, CONFIG)
         await ensure(store.requester, DESIRED)
+        await ensure(store.requester, SECRETS)
         yield Site(
             store,
             JetStreamLedger(store.client, store.requester, CONFIG, pace=BRISK),
             JetStreamBucket(store.client, store.requester, DESIRED, pace=BRISK),
+            JetStreamBucket(store.client, store.requester, SECRETS, pace=BRISK),
         )
 
 
@@ -63,6 +66,7 @@ async def furnish(at: Site, changes: int = 5) -> None:
     for n in range(changes):
         last = await at.config.commit({"_all": b"a%d" % n, "ledger": b"l%d" % n}, expected=last)
     await at.config.put("engine", b"\x00\xff not text")
+    await at.secrets.put("db", b"sealed")
     await at.desired.put("ledger.l1", b'{"mode":"draining"}')
     await at.desired.put("ledger.l1", b'{"mode":"maintenance"}')
     await at.desired.delete("engine.e1", expected=await at.desired.put("engine.e1", b"{}"))
@@ -79,11 +83,15 @@ async def test_everything_is_back_after_the_store_was_wiped(nats_server: NatsSer
     async with site(nats_server) as before:
         await furnish(before)
         manifest = await before.back_up(path)
-    assert {name: kept.entries for name, kept in manifest.buckets.items()} == {"hub-config": 11, "hub-desired": 1}
+    assert {name: kept.entries for name, kept in manifest.buckets.items()} == {
+        "hub-config": 11,
+        "hub-desired": 1,
+        "hub-secrets": 1,
+    }
     wipe(nats_server)
     async with site(nats_server) as after:
         assert await after.config.history("_all") == []
-        assert sum(await after.restore(path)) == 12
+        assert sum(await after.restore(path)) == 13
         assert [e.value for e in await after.config.history("_all")] == [b"a4", b"a3", b"a2", b"a1", b"a0"]
         assert [e.value for e in await after.config.history("ledger")] == [b"l4", b"l3", b"l2", b"l1", b"l0"]
         assert [e.value for e in await after.config.history("engine")] == [b"\x00\xff not text"]
@@ -92,6 +100,9 @@ async def test_everything_is_back_after_the_store_was_wiped(nats_server: NatsSer
         assert drained is not None
         assert drained.value == b'{"mode":"maintenance"}'
         assert await after.desired.get("engine.e1") is None
+        secret = await after.secrets.get("db")
+        assert secret is not None
+        assert secret.value == b"sealed"
 
 
 async def test_a_canary_that_is_restored_is_tried_anew(nats_server: NatsServer, tmp_path: Path) -> None:
@@ -290,3 +301,25 @@ async def test_nothing_is_written_of_a_file_that_is_not_whole(
         with pytest.raises(InvalidRequest, match=why):
             await at.restore(path, force=True)
         assert await at.store.contents() == before
+
+
+async def test_a_backup_from_before_there_were_secrets_is_restored_and_leaves_those_there_are(
+    nats_server: NatsServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "hub.backup"
+    async with site(nats_server) as before:
+        await furnish(before)
+        await before.back_up(path)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    del members["hub-secrets.jsonl"]
+    manifest = json.loads(members["manifest.json"])
+    del manifest["buckets"]["hub-secrets"]
+    _written(path, members | {"manifest.json": json.dumps(manifest).encode()})
+    wipe(nats_server)
+    async with site(nats_server) as after:
+        await after.secrets.put("other", b"sealed since")
+        assert sum(await after.restore(path)) == 12
+        kept = await after.secrets.get("other")
+        assert kept is not None
+        assert kept.value == b"sealed since"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import cast
 
 import msgspec
@@ -34,12 +34,15 @@ def ignored(scope: str) -> None:
     """Whom nothing concerns."""
 
 
+async def looked_up(names: Collection[str]) -> None:
+    """There are no secrets."""
+
+
 async def test_what_is_stored_and_not_heard_of_yet_can_be_compared_and_deleted() -> None:
     ledger, configs, changes = MemoryLedger(), Configs(Schema.compile), Changes()
     await ledger.put("engine", encode(ConfigRecord(scope="engine", kind="put", at=WALL, values={"n": 1})))
-    hub = Configuration(
-        configs, ledger, Registry(0.0), cast(EventLog, Told()), changes, Clock(), ignored, max_bytes=100_000
-    )
+    events = cast(EventLog, Told())
+    hub = Configuration(configs, ledger, Registry(0.0), events, changes, Clock(), ignored, looked_up, max_bytes=100_000)
     diff = msgspec.json.decode(await hub.diff(b'{"service":"engine"}'), type=ConfigDiff)
     assert (diff.base, diff.target, [each.path for each in diff.differences]) == (0, 1, ["/n"])
     deleting = asyncio.create_task(hub.delete(b'{"service":"engine"}'))
@@ -58,7 +61,7 @@ async def test_a_canary_that_another_hub_has_just_ended_holds_up_nothing() -> No
     configs.learn("engine", tried, 1)
     await ledger.put("engine", encode(ConfigRecord(scope="engine", kind="abort", at=WALL)))
     hub = Configuration(
-        configs, ledger, Registry(0.0), cast(EventLog, Told()), changes, Clock(), ignored, max_bytes=100_000
+        configs, ledger, Registry(0.0), cast(EventLog, Told()), changes, Clock(), ignored, looked_up, max_bytes=100_000
     )
     putting = asyncio.create_task(hub.put(b'{"changes":[{"service":"engine","values":{"n":3}}]}'))
     await asyncio.sleep(0)
@@ -78,7 +81,7 @@ class Unanswering(MemoryLedger):
 async def test_what_was_stored_although_the_store_did_not_answer_is_told_all_the_same() -> None:
     ledger, configs, changes, told = Unanswering(), Configs(Schema.compile), Changes(), Told()
     hub = Configuration(
-        configs, ledger, Registry(0.0), cast(EventLog, told), changes, Clock(), ignored, max_bytes=9_000
+        configs, ledger, Registry(0.0), cast(EventLog, told), changes, Clock(), ignored, looked_up, max_bytes=9_000
     )
     with pytest.raises(DeadlineExceeded):
         await hub.put(b'{"changes":[{"service":"engine","values":{"n":1}}],"author":"ada"}')
@@ -91,7 +94,7 @@ async def test_what_was_stored_although_the_store_did_not_answer_is_told_all_the
 async def test_what_another_has_stored_in_its_place_is_not_told_by_this_hub() -> None:
     ledger, configs, changes, told = Unanswering(), Configs(Schema.compile), Changes(), Told()
     hub = Configuration(
-        configs, ledger, Registry(0.0), cast(EventLog, told), changes, Clock(), ignored, max_bytes=9_000
+        configs, ledger, Registry(0.0), cast(EventLog, told), changes, Clock(), ignored, looked_up, max_bytes=9_000
     )
     with pytest.raises(DeadlineExceeded):
         await hub.put(b'{"changes":[{"service":"engine","values":{"n":1}}]}')

@@ -287,3 +287,26 @@ def test_passwords_are_not_shown_by_errors(tmp_path: Path) -> None:
     assert "hunter2" not in refusal(None, {"NATS_URL": "mqtt://hub:hunter2@n1:4222"})
     assert "hunter2" not in refusal(file(tmp_path, '[platform]\ndatabase_url = ["pg://u:hunter2@h"]'))
     assert "hunter2" not in refusal(file(tmp_path, '[nats]\nurl = {a = "nats://u:hunter2@h"}'))
+
+
+# --- the key of secrets
+
+
+def test_the_key_of_secrets_comes_from_the_environment_and_is_never_shown() -> None:
+    loaded = load(None, {"HUB_SECRETS_KEY": "dG9wIHNlY3JldA=="})
+    assert loaded.secrets.key == "dG9wIHNlY3JldA=="
+    assert loaded.origin("secrets.key") == "HUB_SECRETS_KEY"
+    assert loaded.explain() == {"secrets.key": "*** (HUB_SECRETS_KEY)"}
+    assert "dG9wIHNlY3JldA" not in repr(loaded)
+
+
+def test_the_key_of_secrets_stands_in_no_file_and_on_no_command_line(tmp_path: Path) -> None:
+    assert "unknown key secrets.key" in refusal(file(tmp_path, '[secrets]\nkey = "dG9wIHNlY3JldA=="\n'))
+    assert "unknown key secrets.key" in refusal(secrets__key="dG9wIHNlY3JldA==")
+
+
+def test_a_key_and_a_file_of_keys_are_not_both_taken() -> None:
+    message = refusal(environ={"HUB_SECRETS_KEY": "dG9wIHNlY3JldA==", "HUB_SECRETS_KEY_FILE": "keys"})
+    assert message == (
+        "environment: HUB_SECRETS_KEY: expected no key where secrets.key_file names a file (HUB_SECRETS_KEY_FILE)"
+    )
