@@ -10,6 +10,7 @@ from hub.client.watch import Change
 from hub.errors import (
     Conflict,
     DeadlineExceeded,
+    Forbidden,
     HubError,
     InternalError,
     InvalidConfig,
@@ -32,6 +33,7 @@ __all__ = [
     "Conflict",
     "DeadlineExceeded",
     "Evaluation",
+    "Forbidden",
     "HubError",
     "Instance",
     "Instances",

@@ -18,6 +18,7 @@ from hub.client.configtype import schema_of
 from hub.client.flags import ClientFlags
 from hub.client.instances import Instances
 from hub.client.registration import Registration
+from hub.client.secretcopy import SecretCopy
 from hub.client.session import Session, completed, finish
 from hub.client.watch import Change
 from hub.errors import HubError, InvalidRequest, Unavailable
@@ -76,11 +77,14 @@ class CentralHubClient:
         protect_threshold: Share of well instances at which discovery answers with all of the service, 0 to 1.
         start_timeout: Seconds to find NATS and a hub in.
         timeout: Seconds that a call may take in all, when it cannot be answered from the cache.
-        config_cache: The folder in which the last good configuration is kept; None keeps none.
+        config_cache: The folder in which the last good configuration is kept; None keeps none. Secrets stay out of it.
         config_schema: What the service's configuration must be like: a JSON Schema (draft 2020-12), or the type that it
             is loaded as, for which one is made. It is registered with the service; where the hub does not take it, the
             service is registered all the same, and a warning says why. Of several versions, the newest one's holds.
         config_timeout: Seconds that each handler of `config.on_change` may take, where it does not say otherwise.
+        config_cache_key: What the secrets that the configuration refers to are encrypted with, so that they are kept in
+            the `config_cache` too: 32 bytes, or these in base64, as `hub secret keygen` prints them. Needs the extra
+            `secrets`. None keeps no secrets: a service whose configuration refers to some then needs a hub to start.
 
     Attributes:
         config: The configuration of this service; see `ClientConfig`.
@@ -117,6 +121,7 @@ class CentralHubClient:
         config_cache: str | os.PathLike[str] | None = None,
         config_schema: dict[str, Any] | type[Any] | None = None,
         config_timeout: float = HANDLER_TIMEOUT,
+        config_cache_key: str | bytes | None = None,
     ) -> None:
         kind = {"type": service_type} if service_type is not None else {}
         self._offer = _check(
@@ -150,7 +155,8 @@ class CentralHubClient:
         self._timeout = timeout
         self._zone = zone
         copy = ConfigCopy(config_cache, name) if config_cache is not None else None
-        self.config = ClientConfig(name, copy, timeout, Handlers(name, config_timeout))
+        secrets = _secret_copy(config_cache, name, config_cache_key)
+        self.config = ClientConfig(name, copy, timeout, Handlers(name, config_timeout), secrets)
         self.flags = ClientFlags(self.config)
         self._opening = asyncio.Lock()
         self._session: Session | None = None
@@ -446,3 +452,11 @@ class CentralHubClient:
         if self._session is None or self._session.registration is None:
             raise Unavailable(f"{self._offer.name}: not registered")
         return self._session.registration
+
+
+def _secret_copy(folder: str | os.PathLike[str] | None, service: str, key: str | bytes | None) -> SecretCopy | None:
+    if key is None:
+        return None
+    if folder is None:
+        raise InvalidRequest("config_cache_key: expected a config_cache, too", field="config_cache_key")
+    return SecretCopy(folder, service, key)

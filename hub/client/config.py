@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple, TypeVar, overload
@@ -13,6 +14,9 @@ from hub.client.configfeed import TOGETHER, ConfigFeed
 from hub.client.confighandlers import Handlers
 from hub.client.configtype import converted, taken
 from hub.client.layered import Layered
+from hub.client.retry import backoff
+from hub.client.secretcopy import SecretCopy
+from hub.client.secrets import ServiceSecrets
 from hub.client.staleness import Staleness
 from hub.client.tasks import end
 from hub.core.canary import Traits
@@ -20,6 +24,7 @@ from hub.core.layers import same
 from hub.errors import InvalidConfig, Unavailable
 from hub.wire.config import ConfigRefusal, Layer, Pointer
 from hub.wire.names import MAX_REASON
+from hub.wire.secrets import REFERENCE
 
 log = logging.getLogger("hub.client")
 
@@ -28,12 +33,16 @@ Handler = TypeVar("Handler", bound=Callable[[Any], object])
 
 
 class _Applied(NamedTuple):
-    """What the service runs with."""
+    """What the service runs with: as it is stored, and with secrets in the place of the references to them."""
 
     layered: Layered
     values: dict[str, Any]
+    filled: dict[str, Any]
     kind: type[Any]
     value: Any
+
+    def __repr__(self) -> str:
+        return f"_Applied(revision={self.layered.revision})"
 
 
 class ClientConfig:
@@ -56,15 +65,24 @@ class ClientConfig:
         copy: Where the last good configuration is kept; None keeps none.
         timeout: Seconds that a load may take.
         handlers: What the service does about changes.
+        secrets: Where the secrets that it refers to are kept; None keeps none.
 
     Attributes:
         staleness: Tells when changes come to be missing, perhaps; see `stale`.
     """
 
-    def __init__(self, service: str, copy: ConfigCopy | None, timeout: float, handlers: Handlers) -> None:
+    def __init__(
+        self,
+        service: str,
+        copy: ConfigCopy | None,
+        timeout: float,
+        handlers: Handlers,
+        secrets: SecretCopy | None = None,
+    ) -> None:
         self._service = service
         self._copy = copy
         self._timeout = timeout
+        self._secrets = ServiceSecrets(service, secrets, timeout)
         self._attachment: Attachment | None = None
         self._instance: Traits | None = None
         self._feed: ConfigFeed | None = None
@@ -72,6 +90,7 @@ class ClientConfig:
         self._news = asyncio.Event()
         self._loading = asyncio.Lock()
         self._handlers = handlers
+        handlers.masked = self._secrets.masked
         self._wakes: set[asyncio.Event] = set()
         self._heeding: list[Callable[[], None]] = []
         self.staleness = Staleness(lambda: self.stale)
@@ -112,7 +131,7 @@ class ClientConfig:
     @property
     def stale(self) -> bool:
         """Whether changes may be missing: NATS is away, or something may have been missed and is not read yet."""
-        return self._from_disk or self._feed is None or self._feed.stale
+        return self._from_disk or self._feed is None or self._feed.stale or self._secrets.stale
 
     @overload
     async def load(self) -> dict[str, Any]: ...
@@ -130,9 +149,12 @@ class ClientConfig:
             kind: What to make of it, and of its changes: a Struct of msgspec, a dataclass, a TypedDict, or what else
                 msgspec takes.
 
+        What refers to a secret is that secret; a change of it is a change of the configuration.
+
         Raises:
-            InvalidConfig: it is not what the type wants; `field` names the place.
-            Unavailable: it could not be read, and there is no copy; or the client is not open.
+            InvalidConfig: it is not what the type wants, or refers to a secret that the service may not read; `field`
+                names the place.
+            Unavailable: it or a secret could not be read, and there is no copy; or the client is not open.
         """
         if self._applied is None:
             async with self._loading:
@@ -201,8 +223,9 @@ class ClientConfig:
             pointer: The place, as JSON Pointer has it: `/risk/limits`. What is in a list comes with the list.
         """
         origins = self._known_origins()
-        if pointer in origins:
-            return origins[pointer]
+        for place in (pointer, f"{pointer}/{REFERENCE}"):
+            if place in origins:
+                return origins[place]
         *parents, _ = pointer.split("/")
         for length in range(len(parents), 1, -1):
             found = origins.get("/".join(parents[:length]))
@@ -230,6 +253,8 @@ class ClientConfig:
         self._attachment = attachment
         self._instance = attachment.instance
         self.staleness.attach(attachment.tasks)
+        key = attachment.instance.key if attachment.instance is not None else None
+        self._secrets.attach(attachment.link, attachment.tasks, key, self._news.set)
         if self._applied is not None:
             self._follow(attachment, self._applied.layered)
 
@@ -242,6 +267,7 @@ class ClientConfig:
         if self._applying is not None:
             await end(self._applying)
             self._applying = None
+        await self._secrets.aclose()
         if feed is not None:
             await feed.aclose()
         await self.staleness.detach()
@@ -250,6 +276,7 @@ class ClientConfig:
         """Changes may have been missed."""
         if self._feed is not None:
             self._feed.resync()
+        self._secrets.missed()
 
     def said(self) -> tuple[int | None, ConfigRefusal | None]:
         """What a beat is to say: the revision that the service runs with, and the one that it has refused."""
@@ -268,40 +295,40 @@ class ClientConfig:
         except Unavailable:
             if kept is None:
                 raise
-            self._start_from_copy(kept, kind)
+            await self._start_from_copy(kept, kind)
         else:
             if kept is not None and feed.known.is_empty:
-                self._start_from_copy(kept, kind)
+                await self._start_from_copy(kept, kind)
                 self._lose(feed.known)
             else:
-                self._start(feed.known, kept, kind)
+                await self._start(feed.known, kept, kind)
         self._news.set()  # what has come since
         self._beat()
         await self._keep()
 
-    def _start(self, layered: Layered, kept: Layered | None, kind: type[Any]) -> None:
+    async def _start(self, layered: Layered, kept: Layered | None, kind: type[Any]) -> None:
         try:
-            self._accept(layered, kind)
+            await self._accept(layered, kind)
         except InvalidConfig as error:
             self._refuse(layered, error)
             self._beat()
             if kept is None or kept == layered:
                 raise
             try:
-                self._start_from_copy(kept, kind)
+                await self._start_from_copy(kept, kind)
             except InvalidConfig:
                 raise error from None
             self._refuse(layered, error)
 
-    def _start_from_copy(self, kept: Layered, kind: type[Any]) -> None:
-        self._accept(kept, kind)
+    async def _start_from_copy(self, kept: Layered, kind: type[Any]) -> None:
+        await self._accept(kept, kind)
         self._from_disk = True
         log.warning("%s: started with the configuration kept on disk, revision %d", self._service, kept.revision)
 
     def _current_as(self, kind: type[Any]) -> Any:
         applied = self._applied
         if applied is not None and applied.kind is not kind and applied.kind != kind:
-            self._applied = applied._replace(kind=kind, value=converted(self._service, applied.values, kind))
+            self._applied = applied._replace(kind=kind, value=self._converted(applied.filled, kind))
         return self.current
 
     def _follow(self, attachment: Attachment, known: Layered) -> ConfigFeed:
@@ -318,46 +345,72 @@ class ClientConfig:
         return feed
 
     async def _apply_news(self, feed: ConfigFeed) -> None:
+        failures = 0
         while True:
-            await self._news.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(backoff(failures) if failures else None):
+                    await self._news.wait()
             self._news.clear()
             if feed.apart:
                 await asyncio.sleep(TOGETHER)
             if self._applied is not None and feed.is_read:
-                await self._take(feed.known, self._applied)
+                failures = 0 if await self._take(feed.known, self._applied) else failures + 1
 
-    async def _take(self, layered: Layered, applied: _Applied) -> None:
-        """Apply what is stored, or refuse it, and say which."""
-        if layered == self._answered:
+    async def _take(self, layered: Layered, applied: _Applied) -> bool:
+        """Apply what is stored, or refuse it, and say which. Whether that is done: its secrets may not be there yet."""
+        if layered == self._answered and not self._secrets.changed:
             self._from_disk = self._from_disk and layered != applied.layered
-            return
+            return True
         if layered.is_empty and not applied.layered.is_empty:
             self._lose(layered)
-        elif same(taken(applied.values, applied.kind), taken(values := layered.values(self._instance), applied.kind)):
-            self._run_with(applied._replace(layered=layered, values=values))
         else:
-            await self._try(layered, values, applied)
+            values = layered.values(self._instance)
+            try:
+                filled = await self._secrets.filled(values)
+            except Unavailable:
+                return False  # the log says it already
+            except InvalidConfig as error:
+                self._refuse(layered, error)
+            else:
+                await self._take_filled(layered, values, filled, applied)
         if self._attachment is not None:
             await self._attachment.say()
         await self._keep()
+        return True
 
-    async def _try(self, layered: Layered, values: dict[str, Any], applied: _Applied) -> None:
+    async def _take_filled(
+        self, layered: Layered, values: dict[str, Any], filled: dict[str, Any], applied: _Applied
+    ) -> None:
+        if not same(taken(applied.filled, applied.kind), taken(filled, applied.kind)):
+            await self._try(layered, values, filled, applied)
+        elif layered != self._answered:
+            self._run_with(applied._replace(layered=layered, values=values, filled=filled))
+
+    async def _try(self, layered: Layered, values: dict[str, Any], filled: dict[str, Any], applied: _Applied) -> None:
         try:
-            value = converted(self._service, values, applied.kind)
+            value = self._converted(filled, applied.kind)
             await self._handlers.tell(value, applied.value)
             kind = self._applied.kind if self._applied is not None else applied.kind
             if kind is not applied.kind:  # loaded as something else meanwhile
-                value = converted(self._service, values, kind)
+                value = self._converted(filled, kind)
         except Exception as error:  # noqa: BLE001  # whatever it is, the service does not run with this
             self._refuse(layered, error)
         else:
-            self._run_with(_Applied(layered, values, kind, value))
+            self._run_with(_Applied(layered, values, filled, kind, value))
             for wake in self._wakes:
                 wake.set()
 
-    def _accept(self, layered: Layered, kind: type[Any]) -> None:
+    async def _accept(self, layered: Layered, kind: type[Any]) -> None:
         values = layered.values(self._instance)
-        self._run_with(_Applied(layered, values, kind, converted(self._service, values, kind)))
+        filled = await self._secrets.filled(values)
+        self._run_with(_Applied(layered, values, filled, kind, self._converted(filled, kind)))
+
+    def _converted(self, filled: dict[str, Any], kind: type[T]) -> T:
+        try:
+            return converted(self._service, filled, kind)
+        except InvalidConfig as error:
+            refused = self._secrets.quiet(error)
+        raise refused
 
     def _run_with(self, applied: _Applied) -> None:
         self._applied, layered = applied, applied.layered
@@ -369,7 +422,12 @@ class ClientConfig:
         log.info("%s: runs with configuration %d", self._service, layered.revision)
 
     def _refuse(self, layered: Layered, error: Exception) -> None:
-        reason = (str(error) or type(error).__name__).encode(errors="replace").decode()[:MAX_REASON]
+        reason = self._secrets.masked(str(error) or type(error).__name__)
+        reason = reason.encode(errors="replace").decode()[:MAX_REASON]
+        if self._applied is not None and layered == self._applied.layered:  # a secret has changed, and nothing else
+            log.error("%s: a change of its secrets is refused; running on as before (%s)", self._service, reason)
+            self._answered = layered
+            return
         if self._revision is not None and layered.revision <= self._revision:
             self._revision = 0  # the bucket was made anew: what we run with is of none of its revisions
         self._answered = layered
@@ -382,8 +440,13 @@ class ClientConfig:
         log.error("%s: nothing is stored any more; running on with the last good configuration", self._service)
 
     async def _keep(self) -> None:
-        if self._copy is not None and self._applied is not None and not self._applied.layered.is_empty:
+        if self._applied is None:
+            return
+        if self._copy is not None and not self._applied.layered.is_empty:
             await self._copy.keep(self._applied.layered)
+        if self._secrets.in_use:
+            awaited = self._answered.values(self._instance) if self._answered is not None else {}
+            await self._secrets.settled(self._applied.values, awaited)
 
     def _beat(self) -> None:
         if self._attachment is not None:

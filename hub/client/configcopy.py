@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import logging
 import os
-import tempfile
 from pathlib import Path
 from typing import Final
 
 import msgspec
 from msgspec import Raw, Struct
 
+from hub.client.files import write_whole
 from hub.client.layered import Layered
 from hub.wire.codec import encode
 
@@ -83,16 +82,4 @@ class ConfigCopy:
         stored = encode(layered)
         checksum = hashlib.sha256(stored).hexdigest()
         content = encode(_Copy(format=FORMAT, service=self._service, sha256=checksum, stored=Raw(stored)))
-        folder = self.path.parent
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{self.path.name}.")  # mode 0600
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self.path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
+        write_whole(self.path, content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import traceback
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
@@ -36,6 +37,8 @@ class Handlers:
         self._timeout = checked(timeout)
         self._handlers: list[_Registered] = []
         self._left: set[asyncio.Future[object]] = set()
+        self.masked: Callable[[str], str] = str
+        """Takes out of what an exception says what is not for the log."""
 
     def add(self, handler: Callable[[Any], object], timeout: float | None) -> None:
         """Call it from now on.
@@ -65,8 +68,9 @@ class Handlers:
     async def _take_back(self, earlier: _Registered, before: Any) -> None:
         try:
             await self._call(earlier, before)
-        except Exception:
-            log.exception("%s: a handler does not take the previous configuration back", self._service)
+        except Exception as error:  # noqa: BLE001  # it has had its turn, and the others want theirs
+            told = self.masked("".join(traceback.format_exception(error)))
+            log.error("%s: a handler does not take the previous configuration back\n%s", self._service, told)
 
     async def _call(self, registered: _Registered, value: Any) -> None:
         try:
@@ -106,7 +110,7 @@ class Handlers:
     def _forget(self, running: asyncio.Future[object]) -> None:
         self._left.discard(running)
         if not running.cancelled() and (error := running.exception()) is not None:
-            log.warning("%s: a handler that was cancelled has ended with %r", self._service, error)
+            log.warning("%s: a handler that was cancelled has ended with %s", self._service, self.masked(repr(error)))
 
 
 def checked(timeout: float) -> float:
