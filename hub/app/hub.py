@@ -223,7 +223,7 @@ class Hub:
         await desk.answer(subjects.HEALTH, HealthAnswers(registry, budget=budget).get)
         await desk.answer(subjects.GRAPH, Graphs(parts.graph, clock).graph)
         stored = StoredConfigs(parts.configs, max_bytes=budget)
-        for family in (admin, parts.configuration, parts.canaries, stored, parts.secrets):
+        for family in (admin, parts.configuration, parts.canaries, stored, parts.secrets, parts.components.requests):
             for subject, respond in family.subjects.items():
                 await desk.answer(subject, respond)
         await desk.answer(subjects.CONFIG_RELOAD, parts.files.reload)

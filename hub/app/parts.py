@@ -11,6 +11,7 @@ from random import Random
 import structlog
 from nats.aio.client import Client
 
+from hub.app.components import ComponentParts
 from hub.app.nats import instances_connections
 from hub.core.answers import Answers
 from hub.core.condition import Condition, together
@@ -108,6 +109,7 @@ class Parts:
         self._make_decisions()
         await self._make_checks()
         await self._make_writers()
+        self._make_components()
         self._make_hearers()
         self._make_reports()
 
@@ -246,6 +248,20 @@ class Parts:
         )
         self._hearing = Hearing(self._client, self.registry.liveness, self.clock)
 
+    def _make_components(self) -> None:
+        """What distributes the files that services share."""
+        self.components = ComponentParts(
+            self._client,
+            self.requester,
+            self._specs.manifests,
+            self._settings,
+            self.events,
+            self.lease,
+            self.clock,
+            max_bytes=self.answers.budget,
+            keep=self._supervisor.keep,
+        )
+
     def _make_reports(self) -> None:
         """What tells how services, the hub and what it depends on are."""
         listener = ConfigListener(
@@ -260,7 +276,7 @@ class Parts:
             self._hearing,
             self.requester,
             self._specs,
-            (self.watch, self._watch_desired, self._watch_config, self._watch_secrets),
+            (self.watch, self._watch_desired, self._watch_config, self._watch_secrets, self.components.watch),
             self.clock,
             self._settings,
         )
@@ -285,7 +301,7 @@ class Parts:
         )
 
     def _how_files_are(self) -> Condition:
-        return together((self.files.condition, self.static_files.condition))
+        return together((self.files.condition, self.static_files.condition, self.components.condition))
 
     async def _learn(self, system_url: str | None, system_seed: str | None) -> None:
         """Read all that is stored, hear all that is said. What operators want comes first, lest it come too late."""
@@ -294,6 +310,7 @@ class Parts:
         await self._stack.enter_async_context(self._watch_desired)
         await self._stack.enter_async_context(self._watch_secrets)
         await self._stack.enter_async_context(self._watch_config)
+        await self._stack.enter_async_context(self.components.watch)
         await self.heartbeats.start()
         await self._stack.enter_async_context(self.watch)
         if system_url is None:
@@ -327,6 +344,8 @@ class Parts:
         self.keep("static-files", self.static_files.run)
         if self._keys.path is not None:
             self.keep("secret-keys", self._keys.watch)
+        self.keep("component-files", self.components.folder.run)
+        self.keep("component-garbage", self.components.garbage.run)
         await self.checking.start(self.keep)
 
     def doubt(self) -> str | None:
@@ -396,6 +415,7 @@ class Parts:
                 "hub_config_canaries": lambda: self.canaries.under_way,
                 "hub_config_files_broken": lambda: self.files.broken,
                 "hub_config_restart_needed": lambda: self.static_files.restart_needed,
+                **self.components.plain(),
             },
         )
 

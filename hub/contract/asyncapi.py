@@ -7,6 +7,7 @@ from typing import Any, Final
 from hub.wire import fault
 from hub.wire.channel import CONTRACT_VERSION, HUB, PARAMETERS, Channel
 from hub.wire.channels import CHANNELS, MESSAGES, message_name
+from hub.wire.components import ComponentsRecord
 from hub.wire.config import ConfigRecord
 from hub.wire.correlation import REQUEST_ID_HEADER
 from hub.wire.fault import ErrorReply
@@ -144,7 +145,12 @@ def _reply_name(channel: Channel) -> str:
 
 def _messages() -> Node:
     """The messages that have a schema."""
-    headers = {Record: _PLAIN_HEADERS, ConfigRecord: _CONFIG_HEADERS, ErrorReply: _ERROR_HEADERS}
+    headers = {
+        Record: _PLAIN_HEADERS,
+        ConfigRecord: _CONFIG_HEADERS,
+        ComponentsRecord: _PLAIN_HEADERS,
+        ErrorReply: _ERROR_HEADERS,
+    }
     nodes: Node = {}
     for name, kind in MESSAGES.items():
         nodes[name] = {

@@ -1,4 +1,4 @@
-"""The events that tell the story of the registry, as CloudEvents."""
+"""The events that tell the story of the registry, the configuration and the components, as CloudEvents."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from hub.wire.canary import Canary
+from hub.wire.components import ComponentsRecord
 from hub.wire.config import ConfigRecord
 from hub.wire.event import CloudEvent, EventType
 from hub.wire.record import Desired, Record
@@ -153,4 +154,27 @@ def refused(key: str, revision: int, reason: str, time: datetime) -> CloudEvent:
         subject=key,
         time=time,
         data={"service": service, "instance_id": instance_id, "revision": revision, "reason": reason},
+    )
+
+
+def published(record: ComponentsRecord, revision: int) -> CloudEvent:
+    """A version of the components is the newest."""
+    went_back = record.kind == "rollback"
+    return CloudEvent(
+        id=f"components-{revision}",
+        type="components.rolledback" if went_back else "components.published",
+        source="central-hub/components",
+        subject="components",
+        time=record.at,
+        data={
+            "revision": revision,
+            "kind": record.kind,
+            "tree": record.tree,
+            "files": record.files,
+            "bytes": record.bytes,
+            "changed": record.changed,
+            "reason": record.reason,
+            "author": record.author,
+            **({"target": record.target} if went_back else {}),
+        },
     )

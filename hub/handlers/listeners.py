@@ -12,6 +12,9 @@ from hub.core.registry import Registry
 from hub.core.secrets import Secrets
 from hub.handlers.changes import ANY, Changes
 from hub.handlers.clock import Clock
+from hub.handlers.components import Components
+from hub.wire import subjects
+from hub.wire.components import ComponentsRecord
 from hub.wire.config import ConfigRecord
 from hub.wire.record import Desired, Record
 from hub.wire.secrets import SecretRecord
@@ -199,3 +202,38 @@ class SecretsListener:
     def _reached(self, revision: int) -> None:
         self._secrets.reach(revision)
         self._changes.notify(ANY, self._secrets.revision, self._secrets.revision)
+
+
+class ComponentsListener:
+    """Learns which version of the components is the newest."""
+
+    def __init__(self, components: Components) -> None:
+        self._components = components
+        self._decode = msgspec.json.Decoder(ComponentsRecord).decode
+
+    def on_put(self, key: str, value: bytes, revision: int) -> None:
+        """A version was published."""
+        if key != subjects.MANIFESTS_KEY:
+            return
+        try:
+            self._components.learn(self._decode(value), revision)
+        except msgspec.MsgspecError as error:
+            log.error("version of the components not understood", revision=revision, reason=str(error))
+
+    def on_delete(self, key: str, revision: int) -> None:
+        """All versions are gone."""
+        if key == subjects.MANIFESTS_KEY:
+            log.warning("versions of the components were deleted past the hub", revision=revision)
+            self._components.learn(None, revision)
+
+    def on_reset(self) -> None:
+        """The bucket was recreated."""
+        log.warning("versions of the components were recreated; what was published before is lost")
+        self._components.learn(None, 0)
+
+    def on_synced(self, revision: int) -> None:
+        """The newest is known."""
+
+    def on_lost(self, reason: str) -> None:
+        """There may be a newer one."""
+        log.warning("versions of the components may lag behind; reading them again", reason=reason)

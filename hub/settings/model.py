@@ -110,6 +110,16 @@ class Secrets(_Section, frozen=True, kw_only=True):
     """The key itself, or several, from HUB_SECRETS_KEY."""
 
 
+class Components(_Section, frozen=True, kw_only=True):
+    """The files that services share."""
+
+    folder: Text = "config/components"
+    settle: Annotated[float, Meta(ge=0.05, le=60)] = 1.0
+    max_file_bytes: Annotated[int, Meta(ge=1, le=1_073_741_824)] = 16 * 1024 * 1024
+    max_total_bytes: Annotated[int, Meta(ge=1, le=17_179_869_184)] = 256 * 1024 * 1024
+    max_files: Annotated[int, Meta(ge=1, le=10_000)] = 10_000
+
+
 class Health(_Section, frozen=True, kw_only=True):
     """How the hub looks at itself and at what it depends on."""
 
@@ -195,6 +205,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     micro: Micro = Micro()
     config: Config = Config()
     secrets: Secrets = Secrets()
+    components: Components = Components()
     health: Health = Health()
     leader: Leader = Leader()
     limits: Limits = Limits()

@@ -10,6 +10,7 @@ from hub.sidecar.feed import EVENTS
 from hub.sidecar.row import Row
 from hub.sidecar.translation import with_probe
 from hub.wire.channels import CHANNELS
+from hub.wire.components import Components, GetComponents
 from hub.wire.config import (
     AbortCanary,
     Config,
@@ -352,6 +353,18 @@ TABLE: Final = (
         reply=ConfigChanged,
         refusals=(409, 422),
         example="""-X PUT --json '{"schema":{"type":"object"}}'""",
+    ),
+    Row(
+        method="GET",
+        path="/components",
+        audience="everybody",
+        answers="`hub.components.get`, with `ETag`, and `Link` to the next page; 404 where `revision` is not kept",
+        handle=answers.listed,
+        channel=_ON["get-components"],
+        query=GetComponents,
+        reply=Components,
+        refusals=(404, 413, 504),
+        conditional=True,
     ),
     Row(
         method="GET",

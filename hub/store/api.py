@@ -73,6 +73,15 @@ class StreamInfo(Struct, frozen=True):
     cluster: StreamCluster | None = None
 
 
+class _SubjectsState(Struct, frozen=True):
+    subjects: dict[str, int] | None = None
+
+
+class _Subjects(Struct, frozen=True):
+    state: _SubjectsState
+    total: int = 0
+
+
 class ConsumerInfo(Struct, frozen=True):
     """A consumer just made. `num_pending` is what it was going to deliver at that moment."""
 
@@ -110,6 +119,7 @@ class ApiRefused(HubError):
 _encode = msgspec.json.encode
 _outcome = msgspec.json.Decoder(_Outcome)
 _stream_info = msgspec.json.Decoder(StreamInfo)
+_subjects = msgspec.json.Decoder(_Subjects)
 _consumer_info = msgspec.json.Decoder(ConsumerInfo)
 _found = msgspec.json.Decoder(_Found)
 _anything = msgspec.json.Decoder(dict[str, Any])
@@ -162,6 +172,26 @@ class JetStreamApi:
     async def purge(self, name: str, first: int) -> None:
         """Drop every message before the sequence `first`, which is the next one's where there is none after it."""
         await self._call(f"STREAM.PURGE.{name}", _encode({"seq": first}), _anything)
+
+    async def purge_subject(self, name: str, subject: str, first: int | None = None) -> None:
+        """Drop every message on a subject; given `first`, only those before that sequence."""
+        body = {"filter": subject} if first is None else {"filter": subject, "seq": first}
+        await self._call(f"STREAM.PURGE.{name}", _encode(body), _anything)
+
+    async def subjects(self, name: str, pattern: str) -> dict[str, int]:
+        """How many messages there are on each subject that matches.
+
+        Raises:
+            StreamMissing: there is no such stream.
+        """
+        found: dict[str, int] = {}
+        while True:
+            body = _encode({"subjects_filter": pattern, "offset": len(found)})
+            page = await self._call(f"STREAM.INFO.{name}", body, _subjects)
+            some = page.state.subjects or {}
+            found.update(some)
+            if not some or len(found) >= page.total:
+                return found
 
     async def create_consumer(self, stream: str, name: str, config: dict[str, Any]) -> ConsumerInfo:
         """Create an ephemeral consumer.

@@ -81,15 +81,20 @@ def content(path: Path) -> Content | None:
     return Content(hashlib.sha256(data).hexdigest())
 
 
-async def changes(folder: Path) -> AsyncIterator[bool]:
+async def changes(folder: Path, *, recursive: bool = False) -> AsyncIterator[bool]:
     """Whether something in the folder has changed, again and again, at least every second.
+
+    Args:
+        folder: Which.
+        recursive: Whether what is in folders in it counts, and whatever is called as tools call their own.
 
     Raises:
         FileNotFoundError: the folder is not there, or not there any more.
     """
     async for found in watchfiles.awatch(
         folder,
-        recursive=False,
+        watch_filter=None if recursive else watchfiles.DefaultFilter(),
+        recursive=recursive,
         debounce=_GATHER,
         step=_QUIET,
         rust_timeout=_LOOK_EVERY,

@@ -15,7 +15,7 @@ from hub.errors import DeadlineExceeded, Unavailable
 from hub.store.api import PREFIX
 from hub.store.feed import is_marker
 from hub.store.ports import Entry
-from hub.store.streams import BucketSpec
+from hub.store.streams import BucketSpec, ObjectsSpec
 from hub.transport.connection import describe
 from hub.transport.direct import subscribe_direct
 
@@ -32,7 +32,7 @@ class Page(NamedTuple):
     more: int
 
 
-def read_entry(spec: BucketSpec, reply: Msg) -> Entry | None:
+def read_entry(spec: BucketSpec | ObjectsSpec, reply: Msg) -> Entry | None:
     """The entry in the answer to a direct get; None where it says that there is none.
 
     Raises:
@@ -52,12 +52,12 @@ def read_entry(spec: BucketSpec, reply: Msg) -> Entry | None:
     )
 
 
-async def read_page(client: Client, spec: BucketSpec, keys: str, *, after: int, timeout: float) -> Page:
-    """Read entries of a bucket that are newer than the revision `after`. In a cluster any replica answers.
+async def read_page(client: Client, spec: BucketSpec | ObjectsSpec, keys: str, *, after: int, timeout: float) -> Page:
+    """Read entries that are newer than the revision `after`. In a cluster any replica answers.
 
     Args:
         client: The connection.
-        spec: Which bucket.
+        spec: Which bucket, or which object store: of that, what it tells of its objects.
         keys: A key, or a pattern of keys (`>` for all).
         after: The revision to begin after.
         timeout: Seconds until the whole page must be there.
@@ -86,7 +86,7 @@ async def read_page(client: Client, spec: BucketSpec, keys: str, *, after: int, 
 class _Reading:
     """Gathers the messages of one page; each says which was sent before it, so that none is missed."""
 
-    def __init__(self, spec: BucketSpec) -> None:
+    def __init__(self, spec: BucketSpec | ObjectsSpec) -> None:
         self._spec = spec
         self._entries: list[Entry] = []
         self.page: asyncio.Future[Page] = asyncio.get_running_loop().create_future()

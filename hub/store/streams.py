@@ -14,6 +14,7 @@ from hub.errors import DeadlineExceeded, HubError, StartupError, Unavailable
 from hub.store.api import JETSTREAM_OFF, TOO_FEW_SERVERS, ApiRefused, JetStreamApi, StreamMissing
 from hub.transport.requests import Requester
 from hub.wire import subjects
+from hub.wire.components import HISTORY
 
 log = structlog.get_logger(__name__)
 
@@ -126,6 +127,40 @@ class StreamSpec:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class ObjectsSpec:
+    """A JetStream object store, as the `nats object` tool understands it (ADR-20).
+
+    Attributes:
+        name: Its name.
+        replicas: Servers that hold it. One that already has more keeps them.
+    """
+
+    name: str
+    replicas: int = 1
+
+    @property
+    def stream(self) -> str:
+        """The name of the stream beneath."""
+        return f"OBJ_{self.name}"
+
+    @property
+    def prefix(self) -> str:
+        """What precedes the name of an object, in base64, in the subjects of the messages that tell of it."""
+        return f"$O.{self.name}.M."
+
+    def config(self) -> dict[str, Any]:
+        """The stream's configuration in the words of JetStream's API."""
+        return {
+            "subjects": [f"$O.{self.name}.C.>", f"$O.{self.name}.M.>"],
+            "storage": "file",
+            "discard": "new",
+            "num_replicas": self.replicas,
+            "allow_rollup_hdrs": True,
+            "allow_direct": True,
+        }
+
+
 REGISTRY: Final = BucketSpec(
     subjects.REGISTRY_BUCKET, republish_prefix=subjects.REGISTRY_DELTA_PREFIX.removesuffix(".")
 )
@@ -138,8 +173,17 @@ SECRETS: Final = BucketSpec(
     republish_prefix=subjects.SECRET_DELTA_PREFIX.removesuffix("."),
     republish_values=False,
 )
+MANIFESTS: Final = BucketSpec(
+    subjects.MANIFESTS_BUCKET,
+    history=HISTORY,
+    republish_prefix=subjects.COMPONENTS_DELTA.removesuffix(f".{subjects.MANIFESTS_KEY}"),
+)
+COMPONENTS: Final = ObjectsSpec(subjects.COMPONENTS_STORE)
 LEADER: Final = BucketSpec(subjects.LEADER_BUCKET)
 EVENTS: Final = StreamSpec(subjects.EVENTS_STREAM, (f"{subjects.EVENTS_PREFIX}>",))
+
+
+AnySpec = BucketSpec | StreamSpec | ObjectsSpec
 
 
 class Specs(NamedTuple):
@@ -149,6 +193,8 @@ class Specs(NamedTuple):
     desired: BucketSpec
     config: BucketSpec
     secrets: BucketSpec
+    manifests: BucketSpec
+    components: ObjectsSpec
     leader: BucketSpec
     events: StreamSpec
 
@@ -190,6 +236,8 @@ async def _ensure_replicated(requester: Requester, replicas: int) -> Specs:
         desired=replace(DESIRED, replicas=replicas),
         config=replace(CONFIG, replicas=replicas),
         secrets=replace(SECRETS, replicas=replicas),
+        manifests=replace(MANIFESTS, replicas=replicas),
+        components=replace(COMPONENTS, replicas=replicas),
         leader=replace(LEADER, replicas=replicas),
         events=replace(EVENTS, replicas=replicas),
     )
@@ -206,12 +254,12 @@ async def replicate(requester: Requester, specs: Specs, replicas: int) -> None:
             await ensure(requester, replace(spec, replicas=replicas), patience=0)
 
 
-def is_silent(spec: BucketSpec | StreamSpec, existing: Mapping[str, Any]) -> bool:
+def is_silent(spec: AnySpec, existing: Mapping[str, Any]) -> bool:
     """Whether the stream should send its changes on by `spec`, and does not as it exists."""
     return bool(spec.config().get("republish")) and not existing.get("republish")
 
 
-async def ensure(requester: Requester, spec: BucketSpec | StreamSpec, *, patience: float = _PATIENCE) -> None:
+async def ensure(requester: Requester, spec: AnySpec, *, patience: float = _PATIENCE) -> None:
     """Make the stream exist as `spec` says; safe to call from many processes at once.
 
     Args:
@@ -243,7 +291,7 @@ async def ensure(requester: Requester, spec: BucketSpec | StreamSpec, *, patienc
         await asyncio.sleep(_RETRY_WAIT)
 
 
-async def _bring_about(api: JetStreamApi, spec: BucketSpec | StreamSpec) -> None:
+async def _bring_about(api: JetStreamApi, spec: AnySpec) -> None:
     wanted = spec.config()
     try:
         existing = (await api.stream(spec.stream)).config

@@ -18,7 +18,16 @@ from hub.telemetry.pauses import GcPauses
 from hub.version import __version__
 
 _KNOWN: Final = {each.name: each for each in CATALOGUE}
-_OWN: Final = ("hub_dependency_", "hub_task_", "hub_nats_", "hub_stream_", "hub_watch_", "hub_config_", "hub_secrets")
+_OWN: Final = (
+    "hub_dependency_",
+    "hub_task_",
+    "hub_nats_",
+    "hub_stream_",
+    "hub_watch_",
+    "hub_config_",
+    "hub_components_",
+    "hub_secrets",
+)
 OWN_HEALTH: Final = tuple(name for name in _KNOWN if name.startswith(_OWN))
 """The metrics of the hub's own health, which `Sources` takes by their names."""
 

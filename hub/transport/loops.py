@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, Final, Protocol
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, Protocol, TypeVar
+
+T = TypeVar("T")
 
 BOUND: Final = 15.0
 """Seconds without a sign of life after which a loop counts as stuck, unless it says otherwise."""
@@ -62,3 +64,14 @@ async def woken(event: asyncio.Event, beat: Beat) -> None:
         except TimeoutError:
             pass  # nothing to do yet
     beat()
+
+
+async def beating(work: Awaitable[T], beat: Beat) -> T:
+    """Wait for work that ends by itself, giving signs of life meanwhile."""
+    task = asyncio.ensure_future(work)
+    try:
+        while not (await asyncio.wait({task}, timeout=IDLE))[0]:
+            beat()
+        return task.result()
+    finally:
+        task.cancel()

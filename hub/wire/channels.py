@@ -12,6 +12,16 @@ from msgspec import Struct
 from hub.wire import subjects
 from hub.wire.admin import Desires, Drain, GetDesired, Maintenance, OverrideMetadata, OverrideWeight, Undrain
 from hub.wire.channel import HUB, OPERATOR, READER, SERVICE, Channel, Role
+from hub.wire.components import (
+    Components,
+    ComponentsHistory,
+    ComponentsHistoryQuery,
+    ComponentsPublished,
+    ComponentsRecord,
+    GetComponents,
+    PublishComponents,
+    RollbackComponents,
+)
 from hub.wire.config import (
     AbortCanary,
     Config,
@@ -121,6 +131,14 @@ MESSAGES: Final[dict[str, type[Struct]]] = {
     "resolved-secrets": ResolvedSecrets,
     "rekey-secrets": RekeySecrets,
     "rekeyed": Rekeyed,
+    "get-components": GetComponents,
+    "components": Components,
+    "components-history-query": ComponentsHistoryQuery,
+    "components-history": ComponentsHistory,
+    "publish-components": PublishComponents,
+    "rollback-components": RollbackComponents,
+    "components-published": ComponentsPublished,
+    "components-record": ComponentsRecord,
     "record": Record,
     "event": CloudEvent,
     "announcement": Announcement,
@@ -413,6 +431,36 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         "Gives the configuration of a service a schema, or takes it away.",
         (SERVICE, OPERATOR),
     ),
+    _request(
+        "get-components",
+        subjects.COMPONENTS_GET,
+        GetComponents,
+        Components,
+        "Which files has a version of the components, and what is the SHA-256 of each?",
+        (SERVICE, OPERATOR, READER),
+    ),
+    _request(
+        "components-history",
+        subjects.COMPONENTS_HISTORY,
+        ComponentsHistoryQuery,
+        ComponentsHistory,
+        "Who published which version of the components, when, why, and what did it change?",
+        (OPERATOR, READER),
+    ),
+    _request(
+        "publish-components",
+        subjects.COMPONENTS_PUBLISH,
+        PublishComponents,
+        ComponentsPublished,
+        "Makes files that lie in the object store already the newest version of the components.",
+    ),
+    _request(
+        "rollback-components",
+        subjects.COMPONENTS_ROLLBACK,
+        RollbackComponents,
+        ComponentsPublished,
+        "Makes an earlier version of the components the newest.",
+    ),
     Channel(
         name="config-remind",
         address=subjects.CONFIG_REMIND_PREFIX + "{service}.{instance}",
@@ -493,6 +541,15 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         subscribers=(SERVICE, OPERATOR),
         payload=None,
         description="A secret has changed: empty, its revision in the headers. Who uses it resolves it again.",
+    ),
+    Channel(
+        name="components-delta",
+        address=subjects.COMPONENTS_DELTA,
+        kind="republish",
+        publishers=(HUB,),
+        subscribers=(SERVICE, OPERATOR, READER),
+        payload=ComponentsRecord,
+        description="Every new version of the components; its revision in the headers.",
     ),
     Channel(
         name="events",

@@ -20,6 +20,8 @@ EventType = Literal[
     "config.promoted",
     "config.rolledback",
     "secret.changed",
+    "components.published",
+    "components.rolledback",
 ]
 
 
@@ -31,7 +33,7 @@ class CloudEvent(Struct, frozen=True, kw_only=True):
     source: str
     """Which part of which system tells it: `central-hub/registry`."""
     subject: str
-    """Whom it is about: `<service>.<instance>`, the scope of a configuration, or the name of a secret."""
+    """Whom it is about: `<service>.<instance>`, the scope of a configuration, the name of a secret, or `components`."""
     time: datetime
     data: dict[str, Any]
     """What is known of it: service, instance_id, host, port, version, zone, status, reason, revision.
@@ -42,7 +44,9 @@ class CloudEvent(Struct, frozen=True, kw_only=True):
     `config.refused` has service, instance_id, revision and reason.
     `config.canary`, `config.promoted` and `config.rolledback` have service, canary (its id), target, bake, instances
     (how many try it), reason, author and revision, and are about `<scope>`.
-    `secret.changed` has secret, change (`put`, `delete` or `rekey`), reason, author and revision: never the value."""
+    `secret.changed` has secret, change (`put`, `delete` or `rekey`), reason, author and revision: never the value.
+    `components.published` and `components.rolledback` have revision, kind, tree, files, bytes, changed, reason and
+    author; the latter has target, too, the revision that it went back to."""
     specversion: Literal["1.0"] = "1.0"
     datacontenttype: Literal["application/json"] = "application/json"
     traceparent: str | UnsetType = UNSET

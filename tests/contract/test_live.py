@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -46,13 +47,21 @@ async def test_the_life_of_an_instance_is_told_as_the_contract_says(hub: HubProc
         await client.publish("hub.heartbeat.stranger.s1", b"")
         await _configure(client)
         await _keep_secrets(client)
+        await _distribute(client, hub)
         await until(lambda: all(heard.values()), f"every subject of the hub is heard, not {list(heard)}")
         await until(lambda: len(heard["registry-delta"]) >= 3 and len(heard["events"]) >= 3, "the deregistration")
     for name, messages in heard.items():
         for message in messages:
             _check(_BY_NAME[name], message)
     told = {json.loads(message.data)["type"] for message in heard["events"]}
-    assert told >= {"service.registered", "service.deregistered", "config.changed", "config.refused", "secret.changed"}
+    assert told >= {
+        "service.registered",
+        "service.deregistered",
+        "config.changed",
+        "config.refused",
+        "secret.changed",
+        "components.published",
+    }
     assert {message.subject for message in heard["config-remind"]} == {"hub.config.remind.trading-engine.te-1"}
     removals = [message for message in heard["registry-delta"] if not message.data]
     assert [removal.subject for removal in removals] == ["hub.delta.registry.api-gateway.a1"]
@@ -114,6 +123,19 @@ async def _keep_secrets(client: Client) -> None:
         await _ask(client, name, _golden(golden) if isinstance(golden, str) else golden)
 
 
+async def _distribute(client: Client, hub: HubProcess) -> None:
+    """Publish a version of the components from the hub's folder, publish it again, and go back to it."""
+    folder = hub.folder / "config" / "components"
+    folder.mkdir(parents=True)
+    (folder / "button.js").write_text("a button")
+    while not (newest := json.loads((await _request(client, "get-components", {})).data))["revision"]:
+        await asyncio.sleep(0.05)
+    await _ask(client, "get-components", {"revision": newest["revision"], "limit": 1})
+    await _ask(client, "components-history", _golden("components-history-query.minimal"))
+    await _ask(client, "publish-components", {"tree": newest["tree"], "revision": newest["revision"]})
+    await _ask(client, "rollback-components", {"target": newest["revision"]})
+
+
 async def _ask(client: Client, name: str, payload: Any) -> None:
     """Make the request of a channel, and check its reply."""
     reply = await _request(client, name, payload)
@@ -130,6 +152,8 @@ async def _request(client: Client, name: str, payload: Any) -> Msg:
 def _check(channel: Channel, message: Msg) -> None:
     if channel.name == "config-delta":
         _validate_headers("config-record", message)
+    if channel.name == "components-delta":
+        _validate_headers("components-record", message)
     if channel.name == "registry-delta":
         _validate_headers("record" if message.data else "record-removed", message)
     if message.data:

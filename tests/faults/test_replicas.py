@@ -167,7 +167,13 @@ async def test_every_replica_goes_on_when_the_streams_are_deleted_under_it(tmp_p
             await register(client, "before", liveness="heartbeat")
             for stream in (
                 "HUB_EVENTS",
-                *("KV_hub-leader", "KV_hub-config", "KV_hub-secrets", "KV_hub-desired", "KV_hub-registry"),
+                "KV_hub-leader",
+                "KV_hub-config",
+                "KV_hub-secrets",
+                "KV_hub-manifests",
+                "OBJ_hub-components",
+                "KV_hub-desired",
+                "KV_hub-registry",
             ):
                 await jetstream.delete_stream(stream)
                 deadline = time.monotonic() + 30

@@ -106,6 +106,7 @@ TASKS = (
         "watch-hub-desired",
         "watch-hub-config",
         "watch-hub-secrets",
+        "watch-hub-manifests",
         "watch-hub-leader",
         "check-nats",
     ),
@@ -118,6 +119,7 @@ TASKS = (
         "canary-rounds",
         "secret-keys",
     ),
+    *("component-files", "component-garbage"),
     *("adoption-rounds", "adoption-intake"),
     *("replicas", "declared-checks", "ttl-checks", "probes", "findings-rounds"),
 )
