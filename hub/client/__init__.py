@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from hub.client.client import CentralHubClient
+from hub.client.components import ClientComponents, ComponentsFailure
+from hub.client.componentsync import Refused, Synced
 from hub.client.config import ClientConfig
 from hub.client.flags import ClientFlags, Evaluation
 from hub.client.instances import Instances
@@ -28,8 +30,10 @@ from hub.wire.registration import Registered
 __all__ = [
     "CentralHubClient",
     "Change",
+    "ClientComponents",
     "ClientConfig",
     "ClientFlags",
+    "ComponentsFailure",
     "Conflict",
     "DeadlineExceeded",
     "Evaluation",
@@ -44,8 +48,10 @@ __all__ = [
     "NotFound",
     "Overloaded",
     "PayloadTooLarge",
+    "Refused",
     "Registered",
     "ServiceSummary",
+    "Synced",
     "Unavailable",
     "Unsupported",
 ]

@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 import msgspec
 
 from hub.client.address import local_address, urls_given
+from hub.client.components import ClientComponents
 from hub.client.config import ClientConfig
 from hub.client.configcopy import ConfigCopy
 from hub.client.confighandlers import HANDLER_TIMEOUT, Handlers
@@ -89,6 +90,7 @@ class CentralHubClient:
     Attributes:
         config: The configuration of this service; see `ClientConfig`.
         flags: The feature flags in it; see `ClientFlags`.
+        components: A local copy of the files that services share; see `ClientComponents`.
 
     Raises:
         InvalidRequest: an argument is not what a registration may say; `field` names it.
@@ -158,6 +160,7 @@ class CentralHubClient:
         secrets = _secret_copy(config_cache, name, config_cache_key)
         self.config = ClientConfig(name, copy, timeout, Handlers(name, config_timeout), secrets)
         self.flags = ClientFlags(self.config)
+        self.components = ClientComponents(timeout)
         self._opening = asyncio.Lock()
         self._session: Session | None = None
         self._ending: asyncio.Task[None] | None = None
@@ -191,7 +194,8 @@ class CentralHubClient:
                 return
             if self._registers:
                 self._offer = await completed(self._offer, self._host, self._urls)
-            session = Session(self._urls, self._offer.name, self._offer if self._registers else None, self.config)
+            offer = self._offer if self._registers else None
+            session = Session(self._urls, self._offer.name, offer, self.config, self.components)
             await session.open(within=self._start_timeout, or_later=or_later)
             session.warm(self._offer.depends_on, self._timeout)
             self._session, self._rings = session, session.cache.rings

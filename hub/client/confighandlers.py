@@ -1,4 +1,4 @@
-"""What a service does about a new configuration: its handlers, one after the other, each within its time."""
+"""What a service does about something new, as a configuration: its handlers, one after the other, each in its time."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ END_WITHIN: Final = 1.0
 """Seconds that a handler has to end in when it is cancelled; then it is left to itself."""
 
 
+def _nothing() -> None:
+    return None
+
+
 class _Registered(NamedTuple):
     handler: Callable[[Any], object]
     timeout: float | None
@@ -28,7 +32,7 @@ class Handlers:
     """The handlers of one service.
 
     Args:
-        service: The service's name, for the log.
+        service: The service's name, or what they are told of, for the log.
         timeout: Seconds that one may take, where it does not say otherwise.
     """
 
@@ -48,8 +52,17 @@ class Handlers:
         """
         self._handlers.append(_Registered(handler, None if timeout is None else checked(timeout)))
 
-    async def tell(self, value: Any, before: Any) -> None:
-        """Call each with a new configuration. Where one fails, those that had taken it are given the previous one.
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._handlers)
+
+    async def tell(self, value: Any, before: Any, undo: Callable[[], None] = _nothing) -> None:
+        """Call each with what is new. Where one fails, those that had taken it are given what was before.
+
+        Args:
+            value: What is new.
+            before: What was before.
+            undo: Called where one fails, before others are given what was before.
 
         Raises:
             TimeoutError: one has not taken it in time; says which, and how long it had.
@@ -60,6 +73,7 @@ class Handlers:
             try:
                 await self._call(each, value)
             except Exception:
+                undo()
                 for earlier in reversed(told):
                     await self._take_back(earlier, before)
                 raise
@@ -70,7 +84,7 @@ class Handlers:
             await self._call(earlier, before)
         except Exception as error:  # noqa: BLE001  # it has had its turn, and the others want theirs
             told = self.masked("".join(traceback.format_exception(error)))
-            log.error("%s: a handler does not take the previous configuration back\n%s", self._service, told)
+            log.error("%s: a handler does not take what was before back\n%s", self._service, told)
 
     async def _call(self, registered: _Registered, value: Any) -> None:
         try:

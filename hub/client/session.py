@@ -12,6 +12,7 @@ import msgspec
 from hub.client.address import local_address
 from hub.client.attachment import Attachment
 from hub.client.cache import Cache
+from hub.client.components import ClientComponents
 from hub.client.config import ClientConfig
 from hub.client.link import Link
 from hub.client.registration import Registration
@@ -34,14 +35,23 @@ class Session:
         name: The service's name.
         offer: What to register, complete; None registers nothing.
         config: The service's configuration, to be kept up to date meanwhile.
+        components: The copy of the files that services share, likewise.
     """
 
-    def __init__(self, urls: Sequence[str], name: str, offer: Register | None, config: ClientConfig) -> None:
+    def __init__(
+        self,
+        urls: Sequence[str],
+        name: str,
+        offer: Register | None,
+        config: ClientConfig,
+        components: ClientComponents,
+    ) -> None:
         self._urls = urls
         self._tasks = Tasks()
         self._instance = None if offer is None else traits(offer)
         self._key = None if self._instance is None else self._instance.key
         self._config = config
+        self._components = components
         self._registering: asyncio.Task[None] | None = None
         self._back = asyncio.Event()
         self.link = Link(urls, self._key or name, self._tasks, self._on_missed)
@@ -66,7 +76,9 @@ class Session:
             log.warning("started without NATS, connecting in the background (%s)", error.message)
             self.link.open_later()
         self.cache.start()
-        self._config.attach(Attachment(self.link, self._tasks, self._instance, self._beat_at_once, self._say))
+        attachment = Attachment(self.link, self._tasks, self._instance, self._beat_at_once, self._say)
+        self._config.attach(attachment)
+        self._components.attach(attachment)
 
     async def register(self, *, within: float) -> Registered:
         """Register, and stay registered.
@@ -115,6 +127,7 @@ class Session:
         """Deregister, as far as a hub answers within a second, and close. Always ends within a few seconds."""
         try:
             await self._config.detach()
+            await self._components.detach()
             await self.cache.aclose()
             await self.deregister("closed")
             await self._tasks.aclose()
@@ -161,6 +174,7 @@ class Session:
         self._back.set()
         self.cache.resync()
         self._config.missed()
+        self._components.missed()
         if self.registration is not None:
             self.registration.beat_soon()
 

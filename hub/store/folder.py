@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
-from hub.core.components import Bounds, is_skipped, wrong_path
+from hub.core.components import Bounds, check, is_skipped, wrong_path
+from hub.errors import HubError
 from hub.wire.components import ComponentFile
 
 _PIECE: Final = 1024 * 1024
@@ -87,7 +88,7 @@ class Folder:
         for path, found in self._walk(listing):
             entries += 1
             if entries > self._bounds.files * _ENTRIES_PER_FILE or len(listing.files) >= self._bounds.files:
-                listing.refused[str(self.path)] = f"expected at most {self._bounds.files} files"
+                listing.refused["."] = f"expected at most {self._bounds.files} files"
                 break
             if found is None:
                 continue
@@ -97,7 +98,7 @@ class Folder:
             listing.files[path] = _stamp(found)
             total += found.st_size
             if total > self._bounds.total:
-                listing.refused[str(self.path)] = f"expected at most {self._bounds.total} bytes together"
+                listing.refused["."] = f"expected at most {self._bounds.total} bytes together"
                 break
         return listing
 
@@ -127,6 +128,10 @@ class Folder:
                 known[path] = stamp, sha256
             files.append(ComponentFile(path=path, sha256=sha256, size=stamp.size, executable=stamp.executable))
         self._known = known
+        try:
+            check(files, self._bounds)
+        except HubError as error:  # names that exclude each other
+            listing.refused["."] = error.message
         return Scan(listing, () if listing.refused else tuple(files))
 
     async def content(self, path: str) -> AsyncGenerator[bytes]:

@@ -128,7 +128,12 @@ async def _distribute(client: Client, hub: HubProcess) -> None:
     folder = hub.folder / "config" / "components"
     folder.mkdir(parents=True)
     (folder / "button.js").write_text("a button")
-    while not (newest := json.loads((await _request(client, "get-components", {})).data))["revision"]:
+    deadline = asyncio.get_running_loop().time() + 20
+    while True:
+        newest = json.loads((await _request(client, "get-components", {})).data)
+        if newest["revision"]:
+            break
+        assert asyncio.get_running_loop().time() < deadline, "nothing is published"
         await asyncio.sleep(0.05)
     await _ask(client, "get-components", {"revision": newest["revision"], "limit": 1})
     await _ask(client, "components-history", _golden("components-history-query.minimal"))

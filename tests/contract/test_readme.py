@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
+from hub.cli.components.group import VERBS as COMPONENT_VERBS
 from hub.cli.config.group import VERBS as CONFIG_VERBS
 from hub.cli.flags.group import VERBS as FLAG_VERBS
 from hub.cli.group import VERBS, LazyGroup, hub
@@ -17,7 +18,7 @@ from hub.core import awareness, removal, rollouts, silence
 from hub.settings.model import Settings
 from hub.sidecar.table import TABLE
 from hub.telemetry.catalogue import CATALOGUE
-from hub.wire import codec, config, registration, secrets
+from hub.wire import codec, components, config, registration, secrets
 from hub.wire.channels import CHANNELS
 from hub.wire.flags import FlagTest
 from hub.wire.subjects import RESERVED_NAMES
@@ -87,6 +88,8 @@ def test_every_verb_of_the_hub_command_is_listed_with_what_it_does() -> None:
     assert listed == [(f"`hub secret {name}`", verb.summary) for name, verb in SECRET_VERBS.items()]
     listed = rows(README, "| flags | what |")
     assert listed == [(f"`hub flags {name}`", verb.summary) for name, verb in FLAG_VERBS.items()]
+    listed = rows(README, "| sharing files | what |")
+    assert listed == [(f"`hub components {name}`", verb.summary) for name, verb in COMPONENT_VERBS.items()]
 
 
 def test_every_test_of_an_attribute_is_listed() -> None:
@@ -145,6 +148,10 @@ def test_the_figures_in_the_readme_are_those_of_the_code() -> None:
         f"A secret has at most {secrets.MAX_VALUE_BYTES // 1024} KiB",
         f"One change may name up to {config.MAX_CHANGES} services",
         f"is `pending` for {rollouts.PATIENCE:g} s",
+        f"A component has at most {settings.components.max_file_bytes // 2**20} MiB, all of them together "
+        f"{settings.components.max_total_bytes // 2**20} MiB, in at most {settings.components.max_files} files",
+        f"The newest {components.HISTORY} versions are kept",
+        f"(for `components.settle`, {settings.components.settle:g} s)",
         f"A hub lets {settings.limits.in_flight} requests wait at once",
         f"`nats://{settings.nats.host}:{settings.nats.port}`, HTTP on `http://{settings.http.host}:{settings.http.port}`",
     ):

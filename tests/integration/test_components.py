@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+import httpx
 import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -278,6 +279,7 @@ async def test_a_list_that_is_too_long_for_a_reply_comes_in_pages(platform: Plat
             break
         page = await platform.newest(after=page["next"])
     assert paths == names
-    with urlopen(f"{platform.hub.http_url}/components?limit=2", timeout=10) as response:
-        assert [file["path"] for file in json.load(response)["files"]] == names[:2]
-        assert f"after={names[1].replace('/', '%2F')}" in response.headers["link"]
+    async with httpx.AsyncClient(base_url=platform.hub.http_url) as http:
+        response = await http.get("/components?limit=2")
+    assert [file["path"] for file in response.json()["files"]] == names[:2]
+    assert f"after={names[1].replace('/', '%2F')}" in response.headers["link"]

@@ -80,7 +80,7 @@ class Reader:
                 return self._go_on(command, "Received on")
             case ["curl", *_] if _HTTP in command:
                 return self._run(["sh", "-c", command.replace(_HTTP, self._hub.http_url)])
-            case ["hub" | "nats", *_]:
+            case ["hub" | "nats" | "echo" | "mkdir", *_]:
                 return self._run(["sh", "-c", command])
             case _:
                 raise AssertionError(f"no test knows how to run {command!r}")
@@ -173,6 +173,12 @@ def test_what_the_readme_says_works_from_the_first_line_to_the_last(tmp_path: Pa
     assert "reason='SPLIT', rule=1" in by_flags
     [by_openfeature] = [out for text, out in printed.items() if "CentralHubProvider" in text]
     assert by_openfeature == "True\n", "user-1 is among the ten percent"
+    [shared] = [out for text, out in printed.items() if "hub components" in text]
+    assert "published as revision 3: 1 files" in shared
+    assert "red sells" not in shared
+    assert "button { color: green }" in shared
+    [synced] = [out for text, out in printed.items() if "components.sync" in text]
+    assert synced == "version 3: button.css changed\nbutton { color: red }\n\n"
     [by_sdk] = [out for text, out in printed.items() if "client.discover" in text]
     assert by_sdk in ("http://127.0.0.1:8001\n", "http://127.0.0.1:8002\n")
 

@@ -1,0 +1,1 @@
+"""The verbs of `hub components`, one file each."""
