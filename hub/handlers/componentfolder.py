@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -26,6 +27,8 @@ _AGAIN: Final = 30.0
 """Seconds after which the folder is looked at in any case: some file systems tell of no changes."""
 _SOON: Final = 2.0
 """The same after a failure."""
+_WATCHED: Final = 1000
+"""Folders in it that are watched; what changes in others is found by looking at all of it."""
 _RESTLESS: Final = 10.0
 """Seconds in which a folder comes to rest, or it is told that it does not."""
 _SHOWN: Final = 10
@@ -92,18 +95,45 @@ class ComponentFolder:
 
     async def _follow(self, beat: Beat) -> None:
         """Follow the folder for as long as this hub leads and it is there."""
+        while self._lease.held and await asyncio.to_thread(self._folder.is_there):
+            beat()
+            try:
+                await self._follow_these(await self._folders(beat), beat)
+            except FileNotFoundError:  # one of them is gone
+                await asyncio.sleep(self._settle)
+            except OSError as error:  # as many are watched as the system takes, or it tells of no changes at all
+                await self._look_now_and_then(str(error), beat)
+        if self._lease.held:
+            log.warning("folder of components is gone; the newest version stays", folder=str(self._folder.path))
+
+    async def _look_now_and_then(self, reason: str, beat: Beat) -> None:
+        """Look once, and wait a while."""
+        with suppress(FileNotFoundError):
+            await self.look(beat)
+        self._tell(self._refused, f"{self._folder.path}: cannot be watched, and is looked at now and then ({reason})")
+        await asyncio.sleep(_SOON)
+
+    async def _follow_these(self, within: list[str], beat: Beat) -> None:
+        """Follow these folders in it, until there are others.
+
+        Raises:
+            OSError: one of them cannot be watched.
+        """
         loop = asyncio.get_running_loop()
         due = loop.time()
-        try:
-            async for changed in changes(self._folder.path, recursive=True):
-                beat()
-                if not self._lease.held:
+        paths = [self._folder.path / path for path in within[:_WATCHED]]
+        async for changed in changes(self._folder.path, *paths, everything=True):
+            beat()
+            if not self._lease.held:
+                return
+            if changed or loop.time() >= due:
+                well = await self.look(beat)
+                due = loop.time() + (_AGAIN if well else _SOON)
+                if await self._folders(beat) != within:
                     return
-                if changed or loop.time() >= due:
-                    well = await self.look(beat)
-                    due = loop.time() + (_AGAIN if well else _SOON)
-        except FileNotFoundError:
-            log.warning("folder of components is gone; the newest version stays", folder=str(self._folder.path))
+
+    async def _folders(self, beat: Beat) -> list[str]:
+        return sorted((await beating(asyncio.to_thread(self._folder.look), beat)).folders)
 
     async def look(self, beat: Beat) -> bool:
         """Publish what the folder has now, once it is still; returns whether there is nothing left to do.

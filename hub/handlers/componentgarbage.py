@@ -58,6 +58,8 @@ class ComponentGarbage:
         self._clock = clock
         self._unused = Unused(kept)
         self._period = period
+        self._trees: list[str] = []
+        self._needs: tuple[set[str], set[str]] = set(), set()
         self.taken_out = 0
 
     @property
@@ -108,19 +110,27 @@ class ComponentGarbage:
 
         An older one whose list of files is gone can never be the newest again, and needs nothing.
         """
-        used: set[str] = set()
-        self._components.lacking = 0
-        for number, record in enumerate(await self._components.kept()):
-            if not inventory.whole(record.tree):
-                if number == 0:
-                    self._components.lacking = 1
-                    return None
-                continue
-            needs = needed(await self._components.files(record.tree), record.tree)
-            if number == 0:
-                self._components.lacking = len(inventory.missing(needs))
-            used |= needs
-        return used
+        trees = [record.tree for record in await self._components.kept()]
+        if trees and not inventory.whole(trees[0]):
+            self._components.lacking = 1
+            return None
+        whole = [tree for tree in trees if inventory.whole(tree)]
+        if whole != self._trees:
+            self._needs = await self._read(whole)
+            self._trees = whole
+        newest, all_of_them = self._needs
+        self._components.lacking = len(inventory.missing(newest))
+        return all_of_them
+
+    async def _read(self, trees: list[str]) -> tuple[set[str], set[str]]:
+        """What the newest version needs, and what all of them need; the newest comes first."""
+        newest: set[str] = set()
+        all_of_them: set[str] = set()
+        for tree in dict.fromkeys(trees):
+            needs = needed(await self._components.files(tree), tree)
+            newest = newest or needs
+            all_of_them |= needs
+        return newest, all_of_them
 
     async def _take_out(self, name: str, inventory: Inventory) -> None:
         if name.startswith(_STRAY):

@@ -81,20 +81,25 @@ def content(path: Path) -> Content | None:
     return Content(hashlib.sha256(data).hexdigest())
 
 
-async def changes(folder: Path, *, recursive: bool = False) -> AsyncIterator[bool]:
+async def changes(folder: Path, *within: Path, everything: bool = False) -> AsyncIterator[bool]:
     """Whether something in the folder has changed, again and again, at least every second.
+
+    What is in folders in it counts only where they are named: whoever watches recursively follows links, and a single
+    one to `/` has all of the machine watched.
 
     Args:
         folder: Which.
-        recursive: Whether what is in folders in it counts, and whatever is called as tools call their own.
+        within: The folders in it that count, too.
+        everything: Whether files count that are called as tools call their own.
 
     Raises:
         FileNotFoundError: the folder is not there, or not there any more.
     """
     async for found in watchfiles.awatch(
         folder,
-        watch_filter=None if recursive else watchfiles.DefaultFilter(),
-        recursive=recursive,
+        *within,
+        watch_filter=None if everything else watchfiles.DefaultFilter(),
+        recursive=False,
         debounce=_GATHER,
         step=_QUIET,
         rust_timeout=_LOOK_EVERY,

@@ -48,6 +48,8 @@ class Listing(NamedTuple):
 
     files: dict[str, Stamp]
     """Its files, by path."""
+    folders: list[str]
+    """The folders in it that were looked into."""
     refused: dict[str, str]
     """What cannot be a component, by path, and why."""
 
@@ -83,7 +85,7 @@ class Folder:
         Raises:
             FileNotFoundError: the folder is not there.
         """
-        listing = Listing({}, {})
+        listing = Listing({}, [], {})
         total, entries = 0, 0
         for path, found in self._walk(listing):
             entries += 1
@@ -177,6 +179,7 @@ class Folder:
                 listing.refused[_shown(path)] = wrong
             else:
                 waiting.append(path)
+                listing.folders.append(path)
         else:
             what = "a link" if stat.S_ISLNK(found.st_mode) else "neither file nor folder"
             listing.refused[_shown(path)] = f"expected a file, it is {what}"

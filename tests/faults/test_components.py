@@ -36,7 +36,7 @@ from tests.calls import call, connected
 from tests.clients import consumer
 from tests.hubs import HubProcess
 from tests.publishing import Publisher, contents, publishing, sha256
-from tests.servers import NatsServer
+from tests.servers import NatsCluster, NatsServer
 from tests.waiting import until
 
 FILES = 60
@@ -331,3 +331,29 @@ async def test_of_two_who_publish_upon_the_same_version_one_wins(publisher: Publ
         *(looking.requests._publish(PublishComponents(tree=tree, revision=0)) for tree in trees), return_exceptions=True
     )
     assert sorted(type(each).__name__ for each in done) == ["Conflict", "bytes"]
+
+
+async def test_on_a_cluster_a_copy_follows_while_servers_die_and_come_back(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    variables = {"HUB_COMPONENTS_FOLDER": str(folder), "HUB_COMPONENTS_SETTLE": "0.05"}
+    with NatsCluster(tmp_path / "nats") as cluster:
+        urls = ",".join(cluster.urls)
+        with HubProcess(tmp_path / "hub", nats_url=urls, variables=variables):
+            async with consumer(urls) as client:
+                (folder / "0").write_text("version 0")
+                path = tmp_path / "shared"
+                await client.components.sync(path)
+                for number in range(1, 7):
+                    (folder / "0").write_text(f"version {number}")
+                    server = cluster.servers[number % 3]
+                    if number % 2:
+                        server.kill()
+                    await until(
+                        lambda number=number: path.exists() and (path / "0").read_text() == f"version {number}",  # type: ignore[misc]
+                        f"version {number}",
+                        within=60,
+                    )
+                    if number % 2:
+                        await asyncio.to_thread(server.start)
+                    await asyncio.sleep(1)

@@ -283,3 +283,24 @@ async def test_a_list_that_is_too_long_for_a_reply_comes_in_pages(platform: Plat
         response = await http.get("/components?limit=2")
     assert [file["path"] for file in response.json()["files"]] == names[:2]
     assert f"after={names[1].replace('/', '%2F')}" in response.headers["link"]
+
+
+async def test_a_link_to_all_of_the_machine_holds_up_nothing(platform: Platform) -> None:
+    platform.write("a", "one")
+    first = await platform.becomes({"a": "one"})
+    (platform.folder / "everything").symlink_to("/")
+    await platform.complains("everything: expected a file, it is a link")
+    await asyncio.to_thread(platform.hub.kill)
+    await asyncio.to_thread(platform.hub.start)
+    await until(lambda: platform.client.is_connected)
+    await platform.complains("everything: expected a file, it is a link")
+    for _ in range(20):
+        began = asyncio.get_running_loop().time()
+        assert (await platform.newest())["revision"] == first["revision"]
+        assert asyncio.get_running_loop().time() - began < 2
+        await asyncio.sleep(0.1)
+    (platform.folder / "everything").unlink()
+    platform.write("deep/er/b", "two")
+    await platform.becomes({"a": "one", "deep/er/b": "two"})
+    platform.write("deep/er/b", "three")
+    await platform.becomes({"a": "one", "deep/er/b": "three"})
