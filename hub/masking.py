@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from typing import Final
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 MASK: Final = "***"
 
@@ -55,3 +57,25 @@ def _mask_url(run: str) -> str:
         return run  # the `@` belongs to the path: http://host/@someone
     shown = f"{user}:{MASK}" if colon else MASK
     return f"{scheme}://{shown}@{host}"
+
+
+def secrets_of(url: str) -> list[str]:
+    """What in a URL must not be shown: its password, and what its query says under a secret's name."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return [url]
+    return [parts.password or "", *(value for name, value in parse_qsl(parts.query) if is_secret_name(name))]
+
+
+def spellings(secrets: Iterable[str]) -> list[str]:
+    """Every way in which secrets of a URL may be spelled, the longest first; empty ones are none."""
+    found = {each for secret in secrets if secret for each in (secret, unquote(secret), quote(secret, safe=""))}
+    return sorted(found, key=len, reverse=True)
+
+
+def hidden(text: str, spelled: Sequence[str]) -> str:
+    """The text without these."""
+    for secret in spelled:
+        text = text.replace(secret, MASK)
+    return text

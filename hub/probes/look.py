@@ -11,9 +11,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache
 from time import monotonic
 from typing import Final
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from hub.masking import MASK, is_secret_name, mask
+from hub.masking import hidden, mask, spellings
 from hub.probes.outcome import LONGEST_OUTPUT, Outcome
 
 _LONGEST_READ: Final = 4096
@@ -40,8 +39,7 @@ class Look:
     def __init__(self, look: Callable[[], Awaitable[str]], timeout: float, *, secrets: Iterable[str] = ()) -> None:
         self._look = look
         self._timeout = timeout
-        spellings = {each for secret in secrets if secret for each in (secret, unquote(secret), quote(secret, safe=""))}
-        self._secrets = sorted(spellings, key=len, reverse=True)
+        self._secrets = spellings(secrets)
 
     async def __call__(self) -> Outcome:
         """Look once."""
@@ -63,10 +61,7 @@ class Look:
         return Outcome(ok, self._fit(output), monotonic() - started)
 
     def _fit(self, text: str) -> str:
-        text = text[:_LONGEST_READ]
-        for secret in self._secrets:
-            text = text.replace(secret, MASK)
-        return _presentable(text)
+        return _presentable(hidden(text[:_LONGEST_READ], self._secrets))
 
 
 @lru_cache(maxsize=1024)
@@ -101,12 +96,3 @@ def words(error: BaseException) -> str:
     if isinstance(error, EOFError | ConnectionError):  # IncompleteReadError, and what has no number of the system's
         return "connection closed without an answer"
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-
-
-def secrets_of(url: str) -> list[str]:
-    """What in a URL must not be shown: its password, and what its query says under a secret's name."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return [url]
-    return [parts.password or "", *(value for name, value in parse_qsl(parts.query) if is_secret_name(name))]

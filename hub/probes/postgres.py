@@ -8,8 +8,9 @@ import struct
 from typing import Final
 
 from hub.errors import Unsupported
+from hub.masking import secrets_of
 from hub.probes.dialing import Dialer
-from hub.probes.look import Failed, Look, clean, secrets_of
+from hub.probes.look import Failed, Look, clean
 from hub.wire.checks import PostgresCheck
 
 _VERSION_3: Final = 196608

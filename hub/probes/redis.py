@@ -10,8 +10,9 @@ import asyncio
 from typing import Final
 
 from hub.errors import Unsupported
+from hub.masking import secrets_of
 from hub.probes.dialing import Dialer
-from hub.probes.look import Failed, Look, clean, secrets_of, words
+from hub.probes.look import Failed, Look, clean, words
 from hub.wire.checks import RedisCheck
 
 _LOGIN_WANTED: Final = ("NOAUTH", "NOPERM", "WRONGPASS")

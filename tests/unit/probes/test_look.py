@@ -7,7 +7,8 @@ import ssl
 
 import pytest
 
-from hub.probes.look import Failed, Look, clean, secrets_of, shortened, words
+from hub.masking import secrets_of
+from hub.probes.look import Failed, Look, clean, shortened, words
 from hub.probes.outcome import LONGEST_OUTPUT, Outcome
 
 
