@@ -11,6 +11,7 @@ from random import Random
 import structlog
 from nats.aio.client import Client
 
+from hub.app.archive import ConfigArchive
 from hub.app.components import ComponentParts
 from hub.app.nats import instances_connections
 from hub.core.answers import Answers
@@ -20,6 +21,7 @@ from hub.core.graph_answers import GraphAnswers
 from hub.core.observations import Observations
 from hub.core.registry import Registry
 from hub.core.secrets import Secrets
+from hub.handlers.archiving import DEADLINE
 from hub.handlers.canary import Canaries
 from hub.handlers.changes import Changes
 from hub.handlers.checking import Checking
@@ -193,6 +195,16 @@ class Parts:
             self.lease,
             unbelieved=self.checking.doubted_services,
         )
+        self.archive = ConfigArchive(
+            self._settings,
+            self._client,
+            self.requester,
+            self._specs.config,
+            self.ledger,
+            self.lease,
+            self.clock,
+            stack=self._stack,
+        )
 
     def _make_hearers(self) -> None:
         """What hears instances."""
@@ -218,13 +230,15 @@ class Parts:
         self.configuration = Configuration(
             self.configs,
             self.ledger,
+            self.archive.history,
             self.registry,
             self.events,
             self.config_changes,
             self.clock,
-            self.rollout.changed,
+            self._config_changed,
             self.secrets.look_up,
             max_bytes=self.answers.budget,
+            admit=self.archive.admit,
         )
         self.canaries = Canaries(self.configs, self.configuration, self.rollout, self.registry, self.clock, self.lease)
         self.files = HotReload(
@@ -265,7 +279,12 @@ class Parts:
     def _make_reports(self) -> None:
         """What tells how services, the hub and what it depends on are."""
         listener = ConfigListener(
-            self.configs, self.config_changes, found=self.rollout.found, changed=self._on_config_stored
+            self.configs,
+            self.config_changes,
+            found=self.rollout.found,
+            changed=self._on_config_stored,
+            lost=self.archive.lost,
+            synced=self.archive.synced,
         )
         self._watch_config = self.ledger.watch(listener)
         self._watch_secrets = self._secrets_bucket.watch(SecretsListener(self._secrets, self.secret_changes))
@@ -280,7 +299,7 @@ class Parts:
             self.clock,
             self._settings,
         )
-        platform = dependencies(self._settings, self.clock)
+        platform = dependencies(self._settings, self.clock, database=self.archive.condition)
         self.wellbeing = Wellbeing(
             self._supervisor,
             self.nats,
@@ -346,11 +365,20 @@ class Parts:
             self.keep("secret-keys", self._keys.watch)
         self.keep("component-files", self.components.folder.run)
         self.keep("component-garbage", self.components.garbage.run)
+        if self.archive.archiving is not None:
+            await self.archive.archiving.begin()
+            self.keep("config-archive", self.archive.archiving.run, bound=DEADLINE)
         await self.checking.start(self.keep)
 
     def doubt(self) -> str | None:
         """Why the hub doubts what it hears or finds; None when it is well."""
         return self.registry.liveness.doubt or self.checking.doubt
+
+    def _config_changed(self, scope: str) -> None:
+        self.rollout.changed(scope)
+        known = self.configs.own(scope)
+        if known is not None:
+            self.archive.changed(scope, known.revision)
 
     def deafened(self, reason: str) -> None:
         """Messages may have gone unheard up to now, for a reason in words for operators."""
@@ -373,7 +401,7 @@ class Parts:
         self.canaries.heard(key, running, refused)
 
     def _on_config_stored(self, scope: str) -> None:
-        self.rollout.changed(scope)
+        self._config_changed(scope)
         self.configuration.heard(scope)
 
     def _on_gained(self) -> None:
@@ -408,6 +436,7 @@ class Parts:
                 **self.wellbeing.labelled(),
                 "hub_config_instances": self.rollout.counts,
                 "hub_secrets": self.secrets.counts,
+                **self.archive.labelled(),
             },
             plain={
                 **self.wellbeing.plain(),

@@ -147,8 +147,8 @@ class Components:
 
     async def kept(self) -> list[wire.ComponentsRecord]:
         """Every version that is kept, newest first."""
-        entries = await self._ledger.history(subjects.MANIFESTS_KEY, limit=wire.HISTORY)
-        return [record for entry in entries if (record := self._record(entry)) is not None]
+        past = await self._ledger.history(subjects.MANIFESTS_KEY, limit=wire.HISTORY)
+        return [record for entry in past.entries if (record := self._record(entry)) is not None]
 
     async def take_folder(self, tree: str) -> wire.ComponentsPublished:
         """Publish what the folder has; all of it is in the object store. Raises as `publish` refuses."""
@@ -191,10 +191,10 @@ class Components:
 
     async def _history(self, query: wire.ComponentsHistoryQuery) -> bytes:
         limit = query.limit or wire.HISTORY
-        entries = await self._ledger.history(subjects.MANIFESTS_KEY, before=query.before, limit=limit)
-        versions = [_version(e.revision, record) for e in entries if (record := self._record(e)) is not None]
+        past = await self._ledger.history(subjects.MANIFESTS_KEY, before=query.before, limit=limit)
+        versions = [_version(e.revision, record) for e in past.entries if (record := self._record(e)) is not None]
         fitting = _fitting(versions, self._max_bytes - _ROOM, len(versions))
-        cut = fitting < len(versions) or len(entries) == query.limit
+        cut = fitting < len(versions) or past.more
         following = versions[fitting - 1].revision if cut and fitting else None
         return encode(wire.ComponentsHistory(versions=tuple(versions[:fitting]), next=following))
 

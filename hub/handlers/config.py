@@ -8,22 +8,21 @@ from random import uniform
 from typing import Any, Final, NamedTuple, Protocol
 from uuid import uuid4
 
-import msgspec
-
-from hub.core.canary import Traits, compared, traits
+from hub.core.canary import Traits, traits
 from hub.core.configs import Configs, Effect, Plan
-from hub.core.drafts import Draft, Signature, own_values
+from hub.core.drafts import Draft, Signature
 from hub.core.happenings import canary_step, configured
-from hub.core.layers import differences, patched
+from hub.core.layers import patched
 from hub.core.registry import Registry
-from hub.errors import Conflict, DeadlineExceeded, NotFound, PayloadTooLarge, Unavailable
+from hub.errors import Conflict, DeadlineExceeded, Unavailable
 from hub.handlers.audience import Audience
 from hub.handlers.changes import Changes
 from hub.handlers.clock import Clock
+from hub.handlers.configpast import ConfigPast, fitting
 from hub.handlers.endpoint import Respond
 from hub.handlers.hindsight import Hindsight
 from hub.store.events import EventLog
-from hub.store.ports import Entry, Ledger, RevisionConflict
+from hub.store.ports import History, Ledger, RevisionConflict
 from hub.wire import config, subjects
 from hub.wire.codec import Decoder, encode
 
@@ -57,6 +56,14 @@ class _Told(NamedTuple):
     before: config.ConfigRecord | None
 
 
+Admit = Callable[[Collection[str], int], Awaitable[None]]
+"""Waits until these scopes may be changed, upon this revision of the bucket."""
+
+
+async def _at_once(scopes: Collection[str], base: int) -> None:
+    return
+
+
 class Configuration:
     """Answers what is stored, and stores what is valid.
 
@@ -66,6 +73,7 @@ class Configuration:
     Args:
         configs: What is known.
         ledger: Where it is stored.
+        history: What it was, as far back as that can be told; never asked by what changes something, but by a rollback.
         registry: Whom it concerns.
         events: Where to tell of changes.
         changes: Told of every revision that becomes known here.
@@ -73,6 +81,7 @@ class Configuration:
         learned: Told the scope of every change stored here.
         look_up: Learns what is stored of secrets.
         max_bytes: The largest list in a reply.
+        admit: Waits until scopes may be changed.
 
     Attributes:
         subjects: What it answers, and how.
@@ -83,6 +92,7 @@ class Configuration:
         self,
         configs: Configs,
         ledger: Ledger,
+        history: History,
         registry: Registry,
         events: EventLog,
         changes: Changes,
@@ -91,9 +101,12 @@ class Configuration:
         look_up: Callable[[Collection[str]], Awaitable[None]],
         *,
         max_bytes: int,
+        admit: Admit = _at_once,
     ) -> None:
+        self._admit = admit
         self._configs = configs
         self._ledger = ledger
+        self._past = ConfigPast(configs, ledger, history, max_bytes=max_bytes)
         self._registry = registry
         self._audience = Audience(registry)
         self._events = events
@@ -113,7 +126,6 @@ class Configuration:
         self._decode_delete = Decoder(config.DeleteConfig)
         self._decode_schema_get = Decoder(config.GetConfigSchema)
         self._decode_schema_put = Decoder(config.PutConfigSchema)
-        self._decode_record = msgspec.json.Decoder(config.ConfigRecord).decode
         self.subjects: dict[str, Respond] = {
             subjects.CONFIG_GET: self.get,
             subjects.CONFIG_PUT: self.put,
@@ -158,11 +170,11 @@ class Configuration:
 
     def history(self, payload: bytes) -> Coroutine[Any, Any, bytes]:
         """The encoded `ConfigHistory`, from the store."""
-        return self._history(self._decode_history(payload))
+        return self._past.history(self._decode_history(payload))
 
     def diff(self, payload: bytes) -> Coroutine[Any, Any, bytes]:
         """The encoded `ConfigDiff`, from the store."""
-        return self._diff(self._decode_diff(payload))
+        return self._past.diff(self._decode_diff(payload))
 
     # --- changing
 
@@ -239,6 +251,7 @@ class Configuration:
                 self._audience.expect(plan)
             if wish.dry_run or not plan.records:
                 return self._changed(plan, 0)
+            await self._admit(plan.records, plan.base)
             try:
                 revision = await self._ledger.commit(plan.records, expected=plan.base)
             except RevisionConflict:
@@ -263,12 +276,12 @@ class Configuration:
     # --- inside: changing
 
     async def _delete(self, request: config.DeleteConfig) -> bytes:
-        await self._newest(request.service)
+        await self._past.newest(request.service)
         draft = Draft(request.service, values={}, revision=request.revision)
         return await self.change("delete", request, lambda: [draft])
 
     async def _rollback(self, request: config.RollbackConfig) -> bytes:
-        earlier = await self._at(request.service, request.target)
+        earlier = await self._past.at(request.service, request.target)
         draft = Draft(request.service, values=earlier.values, revision=request.revision)
         return await self.change("rollback", request, lambda: [draft])
 
@@ -317,68 +330,5 @@ class Configuration:
         known = self._configs.own(scope)
         return known.record.values if known else {}
 
-    async def _history(self, query: config.ConfigHistoryQuery) -> bytes:
-        limit = query.limit or config.HISTORY
-        entries = await self._ledger.history(query.service, before=query.before, limit=limit)
-        revisions = tuple(_revision(entry, self._record(entry)) for entry in entries if entry.value is not None)
-        following = entries[-1].revision if entries and len(entries) == query.limit else None
-        return self._fitting(encode(config.ConfigHistory(service=query.service, revisions=revisions, next=following)))
-
-    async def _diff(self, query: config.ConfigDiffQuery) -> bytes:
-        target = query.target or await self._newest(query.service)
-        after = await self._at(query.service, target)
-        base = query.base
-        if not base:
-            earlier = await self._ledger.history(query.service, before=target, limit=1)
-            base = earlier[0].revision if earlier else 0
-        before, after = compared(await self._at(query.service, base) if base else None, after)
-        found = differences(own_values(before), own_values(after))
-        return self._fitting(
-            encode(config.ConfigDiff(service=query.service, base=base, target=target, differences=found))
-        )
-
-    async def _newest(self, scope: str) -> int:
-        """The newest revision of a scope, as far as this hub has heard; where it has heard of none, from the store.
-
-        Raises:
-            NotFound: nothing was ever stored of it.
-        """
-        known = self._configs.own(scope)
-        if known is not None:
-            return known.revision
-        stored = await self._ledger.get(scope)
-        if stored is None or stored.value is None:
-            raise NotFound(f"service: nothing was ever put for {scope!r}", field="service")
-        return stored.revision
-
-    async def _at(self, scope: str, revision: int) -> config.ConfigRecord:
-        entry = await self._ledger.at(scope, revision)
-        if entry is None or entry.value is None:
-            raise NotFound(
-                f"{scope}: expected one of the {config.HISTORY} revisions that are kept, {revision} is none of them; "
-                "hub.config.history lists them",
-                field="target",
-            )
-        return self._record(entry)
-
-    def _record(self, entry: Entry) -> config.ConfigRecord:
-        assert entry.value is not None
-        return self._decode_record(entry.value)
-
     def _fitting(self, encoded: bytes) -> bytes:
-        if len(encoded) > self._max_bytes:
-            raise PayloadTooLarge(
-                f"reply: expected at most {self._max_bytes} bytes, as NATS takes them here, got {len(encoded)}"
-            )
-        return encoded
-
-
-def _revision(entry: Entry, record: config.ConfigRecord) -> config.ConfigRevision:
-    return config.ConfigRevision(
-        revision=entry.revision,
-        kind=record.kind,
-        at=record.at,
-        author=record.author,
-        reason=record.reason,
-        changed=record.changed,
-    )
+        return fitting(encoded, self._max_bytes)

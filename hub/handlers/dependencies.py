@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
-from hub.core.condition import IN_HEALTH, Condition, critical, warning
+from hub.core.condition import IN_HEALTH, WELL, Condition, critical, together, warning
 from hub.core.thresholds import Settled
 from hub.errors import Unsupported
 from hub.handlers.clock import Clock
@@ -16,11 +16,16 @@ from hub.probes import Outcome, Prober, kafka_brokers, postgres_url, redis_url
 from hub.settings import Settings
 from hub.settings.model import Platform
 from hub.transport.loops import Beat
+from hub.wire.names import CRITICAL, Status
 
 _AGAIN = 1.0
 """Seconds between two looks, at most, while it is down: who mends it wants to see it."""
 _GRACE = 1.0
 """Seconds that a prober may take beyond its own timeout."""
+
+
+def _nothing() -> Condition:
+    return WELL
 
 
 class Pace(NamedTuple):
@@ -45,13 +50,18 @@ class Dependency:
         prober: Looks at it.
         pace: How often, and for how long.
         clock: Where to read the time.
+        besides: What else is to be said of it: how the hub gets on with it.
 
     Attributes:
         latency: Seconds that the newest look that found it well took; None before there was one.
     """
 
-    def __init__(self, name: str, prober: Prober, pace: Pace, clock: Clock) -> None:
+    def __init__(
+        self, name: str, prober: Prober, pace: Pace, clock: Clock, *, besides: Callable[[], Condition] = _nothing
+    ) -> None:
         self.name = name
+        self._besides = besides
+        self._status: Status | None = None
         self._prober = prober
         self._pace = pace
         self._clock = clock
@@ -71,8 +81,9 @@ class Dependency:
 
     @property
     def condition(self) -> Condition:
-        """How it is, as far as is known."""
-        return self._settled.condition or warning("not looked at yet")
+        """How it is, as far as is known. While it is down there is no more to say."""
+        found = self._settled.condition or warning("not looked at yet")
+        return found if found.status == CRITICAL else together([found, self._besides()])
 
     def describe(self) -> dict[str, Any]:
         """What an operator wants to know of it: status, reason, since when, and the latency of the newest good look."""
@@ -90,16 +101,17 @@ class Dependency:
             beat()
             await self.look()
             beat()
-            await asyncio.sleep(self._pace.interval if self.condition.well else min(self._pace.interval, _AGAIN))
+            found = self._settled.condition or WELL
+            await asyncio.sleep(self._pace.interval if found.well else min(self._pace.interval, _AGAIN))
 
     async def look(self) -> None:
         """Look once. What is wrong is in `condition`."""
         outcome = await self._probe()
-        before = self.condition.status
         if outcome.ok:
             self.latency = round(outcome.seconds, 6)
         self._settled.take(Condition() if outcome.ok else critical(mask(outcome.output)))
-        if self.condition.status != before:
+        if self.condition.status != self._status:
+            self._status = self.condition.status
             self._since = self._clock.wall()
 
     async def _probe(self) -> Outcome:
@@ -112,11 +124,21 @@ class Dependency:
             return Outcome(False, f"no answer within {patience:g} s", patience)
 
 
-def dependencies(settings: Settings, clock: Clock) -> list[Dependency]:
-    """Those that are configured."""
+def dependencies(settings: Settings, clock: Clock, *, database: Callable[[], Condition] = _nothing) -> list[Dependency]:
+    """Those that are configured.
+
+    Args:
+        settings: Which are, and how to look at them.
+        clock: Where to read the time.
+        database: What else is to be said of the database.
+    """
     health = settings.health
     pace = Pace(health.dependency_interval, health.dependency_timeout)
-    return [Dependency(name, prober, pace, clock) for name, prober in _probers(settings.platform, pace.timeout)]
+    besides = {"database": database}
+    return [
+        Dependency(name, prober, pace, clock, besides=besides.get(name, _nothing))
+        for name, prober in _probers(settings.platform, pace.timeout)
+    ]
 
 
 def _probers(platform: Platform, timeout: float) -> Iterator[tuple[str, Prober]]:

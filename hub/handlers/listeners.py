@@ -22,6 +22,10 @@ from hub.wire.secrets import SecretRecord
 log = structlog.get_logger(__name__)
 
 
+def _ignore() -> None:
+    return None
+
+
 class RegistryListener:
     """Learns the records of the registry."""
 
@@ -107,15 +111,26 @@ class ConfigListener:
         changes: Told of every revision that becomes known.
         found: Told the scope of every record that was there when this hub began to listen.
         changed: Told the scope of every record that is news after that.
+        lost: Told that changes may go unheard, or that the bucket was made anew.
+        synced: Told that all that is stored is known, be it again.
     """
 
     def __init__(
-        self, configs: Configs, changes: Changes, *, found: Callable[[str], None], changed: Callable[[str], None]
+        self,
+        configs: Configs,
+        changes: Changes,
+        *,
+        found: Callable[[str], None],
+        changed: Callable[[str], None],
+        lost: Callable[[], None] = _ignore,
+        synced: Callable[[], None] = _ignore,
     ) -> None:
         self._configs = configs
         self._changes = changes
         self._learned = found
         self._changed = changed
+        self._lost = lost
+        self._synced = synced
         self._decode = msgspec.json.Decoder(ConfigRecord).decode
 
     def on_put(self, key: str, value: bytes, revision: int) -> None:
@@ -140,15 +155,18 @@ class ConfigListener:
         """The bucket was recreated."""
         log.warning("configuration was recreated; what was stored before is lost")
         self._configs.reset()
+        self._lost()
 
     def on_synced(self, revision: int) -> None:
         """All that is stored is known."""
         self._learned = self._changed
         self._reached(revision)
+        self._synced()
 
     def on_lost(self, reason: str) -> None:
         """What is stored may lag behind."""
         log.warning("configuration may lag behind; reading it again", reason=reason)
+        self._lost()
 
     def _reached(self, revision: int) -> None:
         self._configs.reach(revision)

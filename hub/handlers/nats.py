@@ -17,7 +17,7 @@ from hub.handlers.clock import Clock
 from hub.handlers.hearing import Hearing
 from hub.settings import Settings
 from hub.store.api import JetStreamApi, StreamInfo
-from hub.store.streams import AnySpec, Specs, ensure, is_silent, replicate, wanted_replicas
+from hub.store.streams import Spec, Specs, ensure, is_silent, replicate, wanted_replicas
 from hub.store.watcher import KeyWatch
 from hub.transport.loops import BOUND, Beat
 from hub.transport.requests import Requester
@@ -189,7 +189,7 @@ class NatsCheck:
             await replicate(self._requester, self._specs, wanted)
         return judge(dict(zip(streams, found, strict=True)), wanted)
 
-    async def _held(self, spec: AnySpec) -> Held | str:
+    async def _held(self, spec: Spec) -> Held | str:
         try:
             info = await self._api.stream(spec.stream)
         except HubError as error:
@@ -202,7 +202,7 @@ class NatsCheck:
             await self._have_sent_on(spec)
         return _held(info, is_silent=spec.stream in self._still)
 
-    async def _have_sent_on(self, spec: AnySpec) -> None:
+    async def _have_sent_on(self, spec: Spec) -> None:
         try:
             await ensure(self._requester, spec, patience=0)
         except HubError as error:

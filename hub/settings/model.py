@@ -102,6 +102,15 @@ class Config(_Section, frozen=True, kw_only=True):
     static_folder: Text = "config/static"
 
 
+class Archive(_Section, frozen=True, kw_only=True):
+    """The history that is kept in PostgreSQL, where `platform.database_url` names one."""
+
+    enabled: bool = True
+    schema: Annotated[str, Meta(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = "central_hub"
+    log_max_age: Annotated[float, Meta(ge=60, le=31_536_000)] = 2_592_000.0
+    log_max_bytes: Annotated[int, Meta(ge=1_048_576, le=1_099_511_627_776)] = 268_435_456
+
+
 class Secrets(_Section, frozen=True, kw_only=True):
     """What the secrets that configurations refer to are encrypted with."""
 
@@ -204,6 +213,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     registry: Registry = Registry()
     micro: Micro = Micro()
     config: Config = Config()
+    archive: Archive = Archive()
     secrets: Secrets = Secrets()
     components: Components = Components()
     health: Health = Health()

@@ -160,6 +160,8 @@ def _describe(kind: inspect.Type) -> str:
     if isinstance(bare, inspect.StrType) and bare.pattern:
         if "https?" in bare.pattern:
             return "a URL such as http://host:4318"
+        if bare.pattern.startswith("^[a-z_]"):
+            return "a name of small letters, digits and _"
         return "a URL such as nats://host:4222 or tls://host:4222"
     return "a string that is not empty"
 

@@ -316,7 +316,7 @@ TABLE: Final = (
         channel=_ON["rollback-config"],
         body=RollbackConfig,
         reply=ConfigChanged,
-        refusals=(404, 409, 422),
+        refusals=(404, 409, 422, 504),
         example="""--json '{"target":12,"author":"ada","reason":"fills got worse"}'""",
     ),
     Row(

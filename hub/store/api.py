@@ -45,6 +45,7 @@ class StreamState(Struct, frozen=True):
     """How far a stream has come. `last_seq` counts every message it ever took."""
 
     last_seq: int
+    first_seq: int = 0
     messages: int = 0
     bytes: int = 0
     consumer_count: int = 0
@@ -64,6 +65,12 @@ class StreamCluster(Struct, frozen=True):
     replicas: tuple[Replica, ...] | None = None
 
 
+class StreamSource(Struct, frozen=True):
+    """Another stream that a stream takes messages from. `active` is -1 while it does not."""
+
+    active: int = -1
+
+
 class StreamInfo(Struct, frozen=True):
     """A stream as its leader sees it. `created` tells a recreated stream from the one before."""
 
@@ -71,6 +78,7 @@ class StreamInfo(Struct, frozen=True):
     config: dict[str, Any]
     state: StreamState
     cluster: StreamCluster | None = None
+    sources: tuple[StreamSource, ...] | None = None
 
 
 class _SubjectsState(Struct, frozen=True):
@@ -87,6 +95,11 @@ class ConsumerInfo(Struct, frozen=True):
 
     name: str
     num_pending: int
+
+
+class _StreamNames(Struct, frozen=True):
+    streams: tuple[str, ...] | None = None
+    total: int = 0
 
 
 class _Outcome(Struct, frozen=True):
@@ -121,6 +134,7 @@ _outcome = msgspec.json.Decoder(_Outcome)
 _stream_info = msgspec.json.Decoder(StreamInfo)
 _subjects = msgspec.json.Decoder(_Subjects)
 _consumer_info = msgspec.json.Decoder(ConsumerInfo)
+_stream_names = msgspec.json.Decoder(_StreamNames)
 _found = msgspec.json.Decoder(_Found)
 _anything = msgspec.json.Decoder(dict[str, Any])
 
@@ -168,6 +182,19 @@ class JetStreamApi:
             ApiRefused: NATS does not allow this change.
         """
         await self._call(f"STREAM.UPDATE.{name}", _encode({**config, "name": name}), _anything)
+
+    async def stream_names(self) -> list[str]:
+        """The names of all streams of the account."""
+        names: list[str] = []
+        while True:
+            page = await self._call("STREAM.NAMES", _encode({"offset": len(names)}), _stream_names)
+            names += page.streams or ()
+            if not page.streams or len(names) >= page.total:
+                return names
+
+    async def delete_stream(self, name: str) -> None:
+        """Delete it, with all that is in it. Raises `StreamMissing` where there is none."""
+        await self._call(f"STREAM.DELETE.{name}", b"", _anything)
 
     async def purge(self, name: str, first: int) -> None:
         """Drop every message before the sequence `first`, which is the next one's where there is none after it."""

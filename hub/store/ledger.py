@@ -12,7 +12,7 @@ import nats.errors
 from hub.errors import DeadlineExceeded, HubError, PayloadTooLarge, Unavailable, Unsupported
 from hub.store.api import BATCH_DISABLED, BATCH_INCOMPLETE, BATCHES_TOO_MANY, PREFIX, PubAck, Refusal
 from hub.store.jetstream import JetStreamBucket
-from hub.store.ports import Entry
+from hub.store.ports import Entry, Past
 from hub.store.reading import read_entry, read_page
 from hub.transport.connection import describe
 
@@ -48,20 +48,22 @@ class JetStreamLedger(JetStreamBucket):
             raise self._not_committed(list(values), expected, ack.error)
         return ack.seq
 
-    async def history(self, key: str, *, before: int = 0, limit: int = 64) -> list[Entry]:
-        """See `Ledger.history`. In a cluster any replica answers, perhaps a moment behind."""
+    async def history(self, key: str, *, before: int = 0, limit: int = 64) -> Past:
+        """See `History.history`. In a cluster any replica answers, perhaps a moment behind."""
         newest: deque[Entry] = deque(maxlen=limit)
-        after, more = 0, 1
+        found, after, more = 0, 0, 1
         while more and (not before or after < before - 1):
             page = await read_page(self._client, self._spec, key, after=after, timeout=self._timeout)
-            newest.extend(entry for entry in page.entries if not before or entry.revision < before)
+            fitting = [entry for entry in page.entries if not before or entry.revision < before]
+            newest.extend(fitting)
+            found += len(fitting)
             if not page.entries:
                 break
             after, more = page.entries[-1].revision, page.more
-        return list(reversed(newest))
+        return Past(list(reversed(newest)), found > limit)
 
     async def at(self, key: str, revision: int) -> Entry | None:
-        """See `Ledger.at`. In a cluster any replica answers, perhaps a moment behind."""
+        """See `History.at`. In a cluster any replica answers, perhaps a moment behind."""
         if not 1 <= revision < _ENDLESS:
             return None
         try:

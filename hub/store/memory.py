@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from hub.errors import HubError
-from hub.store.ports import Entry, Listener, RevisionConflict
+from hub.store.ports import Entry, Listener, Past, RevisionConflict
 
 MARKER_TTL = 600.0
 
@@ -159,14 +159,14 @@ class MemoryLedger(MemoryBucket):
             )
         return [self._store(key, value, None) for key, value in values.items()][-1]
 
-    async def history(self, key: str, *, before: int = 0, limit: int = 64) -> list[Entry]:
-        """See `Ledger.history`."""
+    async def history(self, key: str, *, before: int = 0, limit: int = 64) -> Past:
+        """See `History.history`."""
         self._prepare()
         kept = [entry for entry in self._kept.get(key, ()) if not before or entry.revision < before]
-        return kept[::-1][:limit]
+        return Past(kept[::-1][:limit], len(kept) > limit)
 
     async def at(self, key: str, revision: int) -> Entry | None:
-        """See `Ledger.at`."""
+        """See `History.at`."""
         self._prepare()
         return next((entry for entry in self._kept.get(key, ()) if entry.revision == revision), None)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
@@ -89,24 +89,24 @@ class Bucket(Protocol):
         """Follow every key. Entering the watch returns once the listener has been told all there is."""
 
 
-class Ledger(Bucket, Protocol):
-    """A bucket that keeps what its keys were, and takes many of them in one step."""
+class Past(NamedTuple):
+    """Some entries of one key.
 
-    async def commit(self, values: Mapping[str, bytes], *, expected: int) -> int:
-        """Write all of `values` or none, and return the revision of the last; those before it have the ones before.
+    Attributes:
+        entries: The newest first.
+        more: Whether there may be older ones.
+        complete: Whether none is missing among them and before them: false where what has the rest cannot be read.
+    """
 
-        Args:
-            values: What to write, at least one key, in this order.
-            expected: Write only if this is the newest revision in the whole bucket, of whatever key; 0 means that
-                nothing was ever written to it.
+    entries: list[Entry]
+    more: bool = False
+    complete: bool = True
 
-        Raises:
-            RevisionConflict: something else was written meanwhile.
-            Unsupported: the store takes one key at a time only.
-            Unavailable, DeadlineExceeded: as `put`.
-        """
 
-    async def history(self, key: str, *, before: int = 0, limit: int = 64) -> list[Entry]:
+class History(Protocol):
+    """What keys were."""
+
+    async def history(self, key: str, *, before: int = 0, limit: int = 64) -> Past:
         """The entries of a key that are still kept, the newest first.
 
         Args:
@@ -123,3 +123,82 @@ class Ledger(Bucket, Protocol):
 
         Raises as `history` does.
         """
+
+
+class Ledger(Bucket, History, Protocol):
+    """A bucket that keeps what its keys were, and takes many of them in one step."""
+
+    async def commit(self, values: Mapping[str, bytes], *, expected: int) -> int:
+        """Write all of `values` or none, and return the revision of the last; those before it have the ones before.
+
+        Args:
+            values: What to write, at least one key, in this order.
+            expected: Write only if this is the newest revision in the whole bucket, of whatever key; 0 means that
+                nothing was ever written to it.
+
+        Raises:
+            RevisionConflict: something else was written meanwhile.
+            Unsupported: the store takes one key at a time only.
+            Unavailable, DeadlineExceeded: as `put`.
+        """
+
+
+class Logged(NamedTuple):
+    """An entry, and when it was logged: in nanoseconds since 1970, as JetStream says."""
+
+    entry: Entry
+    at: int
+
+
+class Mark(NamedTuple):
+    """How far an archive has come.
+
+    Attributes:
+        reached: All entries of the bucket up to this revision are in it, as far as they were there to be had.
+        log: The log that they were read from: when it was made, as JetStream writes it; empty before the first.
+        sequence: Up to which message of this log everything was read.
+    """
+
+    reached: int = 0
+    log: str = ""
+    sequence: int = 0
+
+
+class Shelf(NamedTuple):
+    """What an archive has of one key.
+
+    Attributes:
+        entries: The newest first.
+        more: Whether there are older ones.
+        mark: How far the archive has come.
+    """
+
+    entries: list[Entry]
+    more: bool
+    mark: Mark
+
+
+class Archive(Protocol):
+    """Keeps every entry of a bucket for good. Each incarnation of the bucket is apart: its revisions begin again.
+
+    Every call raises `Unavailable` or `DeadlineExceeded` while the archive is away, and `SchemaRefused` where it is one
+    that this version does not know.
+    """
+
+    async def open(self) -> None:
+        """Return when it can be used: reached, and with its tables as they should be. At once where it was before."""
+
+    async def mark(self, incarnation: str) -> Mark:
+        """How far it has come."""
+
+    async def append(self, incarnation: str, entries: Sequence[Logged], mark: Mark) -> None:
+        """Take entries, all or none, and that it has come so far now.
+
+        What it has already stays as it is, and neither `reached` nor the `sequence` of the same log goes back.
+        """
+
+    async def history(self, incarnation: str, key: str, *, before: int = 0, limit: int = 64) -> Shelf:
+        """The entries of a key, the newest first: at most `limit`, and fewer where they are large."""
+
+    async def at(self, incarnation: str, key: str, revision: int) -> Entry | None:
+        """The entry that this revision made of this key; None where there is none."""

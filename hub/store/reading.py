@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 import nats.errors
@@ -15,7 +15,6 @@ from hub.errors import DeadlineExceeded, Unavailable
 from hub.store.api import PREFIX
 from hub.store.feed import is_marker
 from hub.store.ports import Entry
-from hub.store.streams import BucketSpec, ObjectsSpec
 from hub.transport.connection import describe
 from hub.transport.direct import subscribe_direct
 
@@ -25,14 +24,31 @@ PAGE_BYTES: Final = 4 * 1024 * 1024
 """Bytes after which the server ends a page: what one request may make the server send without being asked."""
 
 
+class Readable(Protocol):
+    """A stream with the entries of a bucket: the bucket's own, or a copy of it."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in errors."""
+
+    @property
+    def stream(self) -> str:
+        """The name of the stream."""
+
+    @property
+    def prefix(self) -> str:
+        """What precedes a key in the stream's subjects."""
+
+
 class Page(NamedTuple):
-    """Some entries, oldest first, and how many were still to come."""
+    """Some entries, oldest first, how many were still to come, and the headers that each came with."""
 
     entries: list[Entry]
     more: int
+    headers: list[Mapping[str, str]]
 
 
-def read_entry(spec: BucketSpec | ObjectsSpec, reply: Msg) -> Entry | None:
+def read_entry(spec: Readable, reply: Msg) -> Entry | None:
     """The entry in the answer to a direct get; None where it says that there is none.
 
     Raises:
@@ -52,8 +68,8 @@ def read_entry(spec: BucketSpec | ObjectsSpec, reply: Msg) -> Entry | None:
     )
 
 
-async def read_page(client: Client, spec: BucketSpec | ObjectsSpec, keys: str, *, after: int, timeout: float) -> Page:
-    """Read entries that are newer than the revision `after`. In a cluster any replica answers.
+async def read_page(client: Client, spec: Readable, keys: str, *, after: int, timeout: float) -> Page:
+    """Read entries of a bucket that are newer than the revision `after`. In a cluster any replica answers.
 
     Args:
         client: The connection.
@@ -86,9 +102,10 @@ async def read_page(client: Client, spec: BucketSpec | ObjectsSpec, keys: str, *
 class _Reading:
     """Gathers the messages of one page; each says which was sent before it, so that none is missed."""
 
-    def __init__(self, spec: BucketSpec | ObjectsSpec) -> None:
+    def __init__(self, spec: Readable) -> None:
         self._spec = spec
         self._entries: list[Entry] = []
+        self._headers: list[Mapping[str, str]] = []
         self.page: asyncio.Future[Page] = asyncio.get_running_loop().create_future()
 
     async def on_message(self, message: Msg) -> None:
@@ -99,16 +116,17 @@ class _Reading:
         try:
             if status == "204":
                 self._check(headers)
-                self.page.set_result(Page(self._entries, int(headers.get("Nats-Num-Pending", "0"))))
+                self.page.set_result(Page(self._entries, int(headers.get("Nats-Num-Pending", "0")), self._headers))
                 return
             if status == "503":
                 raise Unavailable(f"bucket {self._spec.name}: cannot be read (it is missing, or JetStream is off)")
             entry = read_entry(self._spec, message)
             if entry is None:
-                self.page.set_result(Page([], 0))
+                self.page.set_result(Page([], 0, []))
                 return
             self._check(headers)
             self._entries.append(entry)
+            self._headers.append(headers)
         except Unavailable as error:
             self.page.set_exception(error)
 

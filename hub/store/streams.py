@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import structlog
 
@@ -27,6 +27,21 @@ _ELECTION: Final = 20.0
 _SWITCH_ON = (
     "start nats-server with `-js`, or with a `jetstream {}` block in its configuration and for the hub's account"
 )
+
+
+class Spec(Protocol):
+    """What a stream shall be."""
+
+    @property
+    def stream(self) -> str:
+        """Its name."""
+
+    @property
+    def replicas(self) -> int:
+        """Servers that hold it. A stream that already has more keeps them."""
+
+    def config(self) -> dict[str, Any]:
+        """Its configuration in the words of JetStream's API; durations in nanoseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +198,6 @@ LEADER: Final = BucketSpec(subjects.LEADER_BUCKET)
 EVENTS: Final = StreamSpec(subjects.EVENTS_STREAM, (f"{subjects.EVENTS_PREFIX}>",))
 
 
-AnySpec = BucketSpec | StreamSpec | ObjectsSpec
-
-
 class Specs(NamedTuple):
     """What the hub stores in, each held by as many servers as could be had."""
 
@@ -254,12 +266,12 @@ async def replicate(requester: Requester, specs: Specs, replicas: int) -> None:
             await ensure(requester, replace(spec, replicas=replicas), patience=0)
 
 
-def is_silent(spec: AnySpec, existing: Mapping[str, Any]) -> bool:
+def is_silent(spec: Spec, existing: Mapping[str, Any]) -> bool:
     """Whether the stream should send its changes on by `spec`, and does not as it exists."""
     return bool(spec.config().get("republish")) and not existing.get("republish")
 
 
-async def ensure(requester: Requester, spec: AnySpec, *, patience: float = _PATIENCE) -> None:
+async def ensure(requester: Requester, spec: Spec, *, patience: float = _PATIENCE) -> None:
     """Make the stream exist as `spec` says; safe to call from many processes at once.
 
     Args:
@@ -291,7 +303,7 @@ async def ensure(requester: Requester, spec: AnySpec, *, patience: float = _PATI
         await asyncio.sleep(_RETRY_WAIT)
 
 
-async def _bring_about(api: JetStreamApi, spec: AnySpec) -> None:
+async def _bring_about(api: JetStreamApi, spec: Spec) -> None:
     wanted = spec.config()
     try:
         existing = (await api.stream(spec.stream)).config

@@ -25,6 +25,7 @@ _OWN: Final = (
     "hub_stream_",
     "hub_watch_",
     "hub_config_",
+    "hub_archive_",
     "hub_components_",
     "hub_secrets",
 )

@@ -25,7 +25,9 @@ EVERYBODY: Final = "_all"
 MAX_CHANGES: Final = 64
 """Scopes in one atomic change."""
 HISTORY: Final = 64
-"""Revisions of each scope that are kept."""
+"""Revisions of each scope that NATS keeps. A PostgreSQL, where there is one, keeps all of them."""
+MAX_REVISIONS: Final = 1000
+"""Revisions in one answer."""
 
 Scope = Annotated[
     str,
@@ -198,8 +200,8 @@ class ConfigHistoryQuery(Struct, frozen=True, kw_only=True):
     """Asks for the revisions of a scope, newest first."""
 
     service: Scope
-    limit: Annotated[int, Meta(ge=0, le=HISTORY)] = 0
-    """How many at most; 0 for all that are kept."""
+    limit: Annotated[int, Meta(ge=0, le=MAX_REVISIONS)] = 0
+    """How many at most; 0 for 64, which is what NATS keeps of each scope."""
     before: Revision = 0
     """Only those older than this; 0 for no bound."""
 
@@ -222,6 +224,8 @@ class ConfigHistory(Struct, frozen=True, kw_only=True):
     revisions: tuple[ConfigRevision, ...]
     next: int | None = None
     """What to ask for as `before`, where the list was cut."""
+    complete: bool = True
+    """Whether all that is older can be had; false where PostgreSQL, which may have more, cannot be read now."""
 
 
 class ConfigDiffQuery(Struct, frozen=True, kw_only=True):

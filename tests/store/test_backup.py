@@ -90,12 +90,12 @@ async def test_everything_is_back_after_the_store_was_wiped(nats_server: NatsSer
     }
     wipe(nats_server)
     async with site(nats_server) as after:
-        assert await after.config.history("_all") == []
+        assert (await after.config.history("_all")).entries == []
         assert sum(await after.restore(path)) == 13
-        assert [e.value for e in await after.config.history("_all")] == [b"a4", b"a3", b"a2", b"a1", b"a0"]
-        assert [e.value for e in await after.config.history("ledger")] == [b"l4", b"l3", b"l2", b"l1", b"l0"]
-        assert [e.value for e in await after.config.history("engine")] == [b"\x00\xff not text"]
-        assert [e.value for e in await after.config.history("other")] == []
+        assert [e.value for e in (await after.config.history("_all")).entries] == [b"a4", b"a3", b"a2", b"a1", b"a0"]
+        assert [e.value for e in (await after.config.history("ledger")).entries] == [b"l4", b"l3", b"l2", b"l1", b"l0"]
+        assert [e.value for e in (await after.config.history("engine")).entries] == [b"\x00\xff not text"]
+        assert [e.value for e in (await after.config.history("other")).entries] == []
         drained = await after.desired.get("ledger.l1")
         assert drained is not None
         assert drained.value == b'{"mode":"maintenance"}'
@@ -144,12 +144,12 @@ async def test_restored_revisions_are_higher_than_all_in_the_backup(nats_server:
     path = tmp_path / "hub.backup"
     async with site(nats_server) as before:
         await furnish(before, changes=200)
-        highest = (await before.config.history("engine"))[0].revision
+        highest = (await before.config.history("engine")).entries[0].revision
         await before.back_up(path)
     wipe(nats_server)
     async with site(nats_server) as after:
         await after.restore(path)
-        revisions = [entry.revision for entry in await after.config.history("_all")]
+        revisions = [entry.revision for entry in (await after.config.history("_all")).entries]
         assert len(revisions) == 64
         assert min(revisions) > highest
 
@@ -200,7 +200,7 @@ async def test_one_that_wants_it_writes_over_what_is_there(nats_server: NatsServ
         await at.restore(path, force=True)
         values = {key: value for key, (value, _) in (await at.store.contents()).items()}
         assert values == {"_all": b"a4", "ledger": b"l4", "engine": b"\x00\xff not text", "since": b"1"}
-        assert b"newer" in [entry.value for entry in await at.config.history("ledger")]
+        assert b"newer" in [entry.value for entry in (await at.config.history("ledger")).entries]
 
 
 async def test_the_file_is_its_owners_alone_and_replaces_none(nats_server: NatsServer, tmp_path: Path) -> None:

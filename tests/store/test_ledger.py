@@ -10,7 +10,7 @@ from nats.aio.msg import Msg
 
 from hub.errors import DeadlineExceeded, HubError, PayloadTooLarge, Unavailable, Unsupported
 from hub.store.ledger import JetStreamLedger
-from hub.store.ports import Entry, Ledger, RevisionConflict
+from hub.store.ports import Entry, Ledger, Past, RevisionConflict
 from hub.store.streams import CONFIG, BucketSpec, ensure
 from tests.servers import NatsCluster, NatsServer
 from tests.store.stores import BRISK, Recorder, Store, open_store
@@ -87,28 +87,29 @@ async def test_the_history_of_a_key_begins_with_the_newest(ledger: Ledger) -> No
         revisions.append(await ledger.put("a", b"%d" % n))
         await ledger.put("b", b"other")
     history = await ledger.history("a")
-    assert history == [Entry("a", b"%d" % n, revisions[n]) for n in (3, 2, 1, 0)]
+    assert history == Past([Entry("a", b"%d" % n, revisions[n]) for n in (3, 2, 1, 0)])
 
 
 async def test_the_history_is_read_in_parts(ledger: Ledger) -> None:
     revisions = [await ledger.put("a", b"%d" % n) for n in range(5)]
     newest = await ledger.history("a", limit=2)
-    older = await ledger.history("a", before=newest[-1].revision, limit=2)
-    oldest = await ledger.history("a", before=older[-1].revision, limit=2)
-    assert [entry.revision for entry in (*newest, *older, *oldest)] == revisions[::-1]
-    assert await ledger.history("a", before=revisions[0]) == []
+    older = await ledger.history("a", before=newest.entries[-1].revision, limit=2)
+    oldest = await ledger.history("a", before=older.entries[-1].revision, limit=2)
+    assert [entry.revision for part in (newest, older, oldest) for entry in part.entries] == revisions[::-1]
+    assert [part.more for part in (newest, older, oldest)] == [True, True, False]
+    assert await ledger.history("a", before=revisions[0]) == Past([])
 
 
 async def test_a_key_never_written_has_no_history(ledger: Ledger) -> None:
     await ledger.put("b", b"1")
-    assert await ledger.history("a") == []
+    assert await ledger.history("a") == Past([])
 
 
 async def test_only_as_much_is_kept_as_the_bucket_says(ledger: Ledger) -> None:
     last = 0
     for n in range(8):
         last = await ledger.commit({"a": b"%d" % n, "b": b"%d" % n}, expected=last)
-    assert [entry.value for entry in await ledger.history("a")] == [b"7", b"6", b"5", b"4", b"3"]
+    assert [entry.value for entry in (await ledger.history("a")).entries] == [b"7", b"6", b"5", b"4", b"3"]
     assert await ledger.at("a", 1) is None
     assert await ledger.at("a", last - 1) == Entry("a", b"7", last - 1)
 
@@ -133,7 +134,7 @@ async def test_an_entry_of_another_key_or_of_no_revision_is_none(ledger: Ledger)
 async def test_a_deletion_is_all_that_is_kept_of_a_key(ledger: Ledger) -> None:
     first = await ledger.put("a", b"1")
     gone = await ledger.delete("a")
-    assert await ledger.history("a") == [Entry("a", None, gone)]
+    assert await ledger.history("a") == Past([Entry("a", None, gone)])
     assert await ledger.at("a", first) is None
     assert await ledger.commit(TWO, expected=gone) == gone + 2
 
@@ -164,9 +165,11 @@ async def test_a_history_longer_than_a_page_is_read_whole(shared_nats: NatsServe
         large = b"x" * 100_000
         revisions = [await ledger.put("a", b"%d" % n + large) for n in range(64)]
         history = await ledger.history("a")
-        assert [entry.revision for entry in history] == revisions[::-1]
-        assert [entry.value for entry in history] == [b"%d" % n + large for n in range(63, -1, -1)]
-        assert [entry.revision for entry in await ledger.history("a", before=revisions[50])] == revisions[49::-1]
+        assert [entry.revision for entry in history.entries] == revisions[::-1]
+        assert [entry.value for entry in history.entries] == [b"%d" % n + large for n in range(63, -1, -1)]
+        assert [entry.revision for entry in (await ledger.history("a", before=revisions[50])).entries] == revisions[
+            49::-1
+        ]
 
 
 async def test_a_committed_change_is_republished_with_its_revision_and_the_one_before(nats_server: NatsServer) -> None:

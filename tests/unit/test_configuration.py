@@ -38,11 +38,21 @@ async def looked_up(names: Collection[str]) -> None:
     """There are no secrets."""
 
 
+def configuration(
+    configs: Configs, ledger: MemoryLedger, changes: Changes, events: EventLog, *, max_bytes: int
+) -> Configuration:
+    """That of a hub at which nobody is registered."""
+    registry = Registry(0.0)
+    return Configuration(
+        configs, ledger, ledger, registry, events, changes, Clock(), ignored, looked_up, max_bytes=max_bytes
+    )
+
+
 async def test_what_is_stored_and_not_heard_of_yet_can_be_compared_and_deleted() -> None:
     ledger, configs, changes = MemoryLedger(), Configs(Schema.compile), Changes()
     await ledger.put("engine", encode(ConfigRecord(scope="engine", kind="put", at=WALL, values={"n": 1})))
     events = cast(EventLog, Told())
-    hub = Configuration(configs, ledger, Registry(0.0), events, changes, Clock(), ignored, looked_up, max_bytes=100_000)
+    hub = configuration(configs, ledger, changes, events, max_bytes=100_000)
     diff = msgspec.json.decode(await hub.diff(b'{"service":"engine"}'), type=ConfigDiff)
     assert (diff.base, diff.target, [each.path for each in diff.differences]) == (0, 1, ["/n"])
     deleting = asyncio.create_task(hub.delete(b'{"service":"engine"}'))
@@ -60,9 +70,7 @@ async def test_a_canary_that_another_hub_has_just_ended_holds_up_nothing() -> No
     await ledger.put("engine", encode(tried))
     configs.learn("engine", tried, 1)
     await ledger.put("engine", encode(ConfigRecord(scope="engine", kind="abort", at=WALL)))
-    hub = Configuration(
-        configs, ledger, Registry(0.0), cast(EventLog, Told()), changes, Clock(), ignored, looked_up, max_bytes=100_000
-    )
+    hub = configuration(configs, ledger, changes, cast(EventLog, Told()), max_bytes=100_000)
     putting = asyncio.create_task(hub.put(b'{"changes":[{"service":"engine","values":{"n":3}}]}'))
     await asyncio.sleep(0)
     async with ledger.watch(ConfigListener(configs, changes, found=ignored, changed=ignored)):
@@ -80,9 +88,7 @@ class Unanswering(MemoryLedger):
 
 async def test_what_was_stored_although_the_store_did_not_answer_is_told_all_the_same() -> None:
     ledger, configs, changes, told = Unanswering(), Configs(Schema.compile), Changes(), Told()
-    hub = Configuration(
-        configs, ledger, Registry(0.0), cast(EventLog, told), changes, Clock(), ignored, looked_up, max_bytes=9_000
-    )
+    hub = configuration(configs, ledger, changes, cast(EventLog, told), max_bytes=9_000)
     with pytest.raises(DeadlineExceeded):
         await hub.put(b'{"changes":[{"service":"engine","values":{"n":1}}],"author":"ada"}')
     assert told == []
@@ -93,9 +99,7 @@ async def test_what_was_stored_although_the_store_did_not_answer_is_told_all_the
 
 async def test_what_another_has_stored_in_its_place_is_not_told_by_this_hub() -> None:
     ledger, configs, changes, told = Unanswering(), Configs(Schema.compile), Changes(), Told()
-    hub = Configuration(
-        configs, ledger, Registry(0.0), cast(EventLog, told), changes, Clock(), ignored, looked_up, max_bytes=9_000
-    )
+    hub = configuration(configs, ledger, changes, cast(EventLog, told), max_bytes=9_000)
     with pytest.raises(DeadlineExceeded):
         await hub.put(b'{"changes":[{"service":"engine","values":{"n":1}}]}')
     await ledger.put("engine", encode(ConfigRecord(scope="engine", kind="put", at=WALL)))
