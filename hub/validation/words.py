@@ -63,9 +63,8 @@ class Wording:
         match kind.name:
             case "additionalProperties" | "unevaluatedProperties":
                 yield from self._unexpected(finding, path, kind.unexpected)  # type: ignore[attr-defined]
-            case "falseSchema" if self._forbids_members(finding):
-                there = _at(self._values, path)
-                yield from self._unexpected(finding, path, there if isinstance(there, dict) else ())
+            case "falseSchema" if self._forbids_members(finding) and (members := self._members(path)):
+                yield from self._unexpected(finding, path, members)
             case "anyOf" | "oneOf":
                 yield from self._alternatives(finding, path)
             case _:
@@ -76,6 +75,11 @@ class Wording:
         keyword = finding.schema_path[-1] if finding.schema_path else ""
         node = self._node(finding)
         return keyword in ("additionalProperties", "unevaluatedProperties") and node is not None
+
+    def _members(self, path: Path) -> list[str]:
+        """The names in the object there; none where there is a value that the empty name leads to."""
+        there = _at(self._values, path)
+        return list(there) if isinstance(there, dict) else []
 
     def _unexpected(self, finding: Finding, path: Path, names: Iterable[str]) -> Iterator[Violation]:
         node = self._node(finding)

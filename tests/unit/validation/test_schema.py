@@ -90,6 +90,11 @@ def test_of_alternatives_told_apart_by_a_constant_only_the_one_that_is_meant_is_
     assert of({"oneOf": shapes}, {"kind": "pipe"}) == [("", "'file' at /kind, or 'net' at /kind")]
 
 
+@pytest.mark.parametrize("value", [1, [], {}, {"x": 1}, None])
+def test_where_nothing_is_allowed_neither_is_what_has_an_empty_name(value: Any) -> None:
+    assert told({"additionalProperties": False}, {"": value})
+
+
 @pytest.mark.parametrize("keyword", ["additionalProperties", "unevaluatedProperties"])
 @pytest.mark.parametrize("known", [{}, {"properties": {"a": True}}])
 def test_a_property_that_must_not_be_is_named(keyword: str, known: dict[str, Any]) -> None:
