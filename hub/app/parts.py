@@ -56,7 +56,7 @@ from hub.telemetry.request import with_trace
 from hub.transport.loops import BOUND, Loop
 from hub.transport.requests import Requester
 from hub.validation import Schema
-from hub.wire.config import ConfigRefusal
+from hub.wire.configstatus import ConfigRefusal
 
 log = structlog.get_logger(__name__)
 

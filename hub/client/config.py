@@ -22,7 +22,11 @@ from hub.client.tasks import end
 from hub.core.canary import Traits
 from hub.core.layers import same
 from hub.errors import InvalidConfig, Unavailable
-from hub.wire.config import ConfigRefusal, Layer, Pointer
+from hub.wire.config import (
+    Layer,
+    Pointer,
+)
+from hub.wire.configstatus import ConfigRefusal
 from hub.wire.names import MAX_REASON
 from hub.wire.secrets import REFERENCE
 

@@ -16,7 +16,12 @@ from hub.client.link import Link
 from hub.core.layers import MAX_DEPTH, too_deep
 from hub.errors import DeadlineExceeded, Unavailable
 from hub.wire import subjects
-from hub.wire.config import EVERYBODY, ConfigRecord, ConfigRecords, GetConfigRecords
+from hub.wire.config import (
+    EVERYBODY,
+    ConfigRecord,
+    ConfigRecords,
+    GetConfigRecords,
+)
 
 log = logging.getLogger("hub.client")
 

@@ -8,7 +8,11 @@ from msgspec import Struct
 
 from hub.core.canary import Traits, seen_by
 from hub.core.layers import laid_together, origins
-from hub.wire.config import ConfigRecord, Layer, Pointer
+from hub.wire.config import (
+    ConfigRecord,
+    Layer,
+    Pointer,
+)
 
 
 class Stored(Struct, frozen=True):

@@ -20,7 +20,7 @@ from hub.errors import HubError, InvalidRequest, NotFound, Unavailable
 from hub.wire import subjects
 from hub.wire.checks import CheckReport, TtlCheck, name_of
 from hub.wire.codec import encode
-from hub.wire.config import ConfigRefusal
+from hub.wire.configstatus import ConfigRefusal
 from hub.wire.names import MAX_REASON, ReportedStatus
 from hub.wire.registration import Deregister, Deregistered, Heartbeat, Register, Registered
 

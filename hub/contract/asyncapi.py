@@ -6,11 +6,12 @@ from typing import Any, Final
 
 from hub.wire import fault
 from hub.wire.channel import CONTRACT_VERSION, HUB, PARAMETERS, Channel
-from hub.wire.channels import CHANNELS, MESSAGES, message_name
+from hub.wire.channels import CHANNELS
 from hub.wire.components import ComponentsRecord
 from hub.wire.config import ConfigRecord
 from hub.wire.correlation import REQUEST_ID_HEADER
 from hub.wire.fault import ErrorReply
+from hub.wire.messages import MESSAGES, message_name
 from hub.wire.metrics import CONTENT_TYPE_HEADER, HUB_ID_HEADER
 from hub.wire.record import Record
 from hub.wire.schemas import DIALECT, portable_pattern

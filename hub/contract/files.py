@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from hub.contract import asyncapi, tables, yaml
-from hub.wire.channels import SHAPES
+from hub.wire.messages import SHAPES
 from hub.wire.schemas import schema
 
 ASYNCAPI: Final = "subjects/asyncapi.yaml"

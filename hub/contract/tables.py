@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from hub.wire.channel import HUB, Channel
-from hub.wire.channels import CHANNELS, message_name
+from hub.wire.channels import CHANNELS
+from hub.wire.messages import message_name
 
 BEGIN: Final = "<!-- subjects:begin -->"
 END: Final = "<!-- subjects:end -->"

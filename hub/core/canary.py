@@ -11,7 +11,8 @@ import msgspec
 from hub.core.versions import version_range
 from hub.errors import InvalidRequest
 from hub.wire.canary import Canary, CanaryRules, CanaryState, CanaryTarget
-from hub.wire.config import ConfigRecord, ConfigRefusal
+from hub.wire.config import ConfigRecord
+from hub.wire.configstatus import ConfigRefusal
 from hub.wire.record import Record
 from hub.wire.registration import Register
 from hub.wire.subjects import instance_key

@@ -6,7 +6,11 @@ from typing import Final
 
 from hub.core.configs import Configs
 from hub.wire.codec import encode
-from hub.wire.config import ConfigList, ListConfigs, ListedConfig
+from hub.wire.config import (
+    ConfigList,
+    ListConfigs,
+    ListedConfig,
+)
 
 _AROUND: Final = 256
 """Bytes of a list beside its rows."""

@@ -29,7 +29,15 @@ from hub.core.references import references
 from hub.errors import InvalidConfig, InvalidRequest, PayloadTooLarge
 from hub.wire.canary import Canary, CanaryState
 from hub.wire.codec import MAX_MESSAGE_BYTES, encode
-from hub.wire.config import EVERYBODY, Config, ConfigDifference, ConfigRecord, Pointer, Scope, Violation
+from hub.wire.config import (
+    EVERYBODY,
+    Config,
+    ConfigDifference,
+    ConfigRecord,
+    Pointer,
+    Scope,
+    Violation,
+)
 from hub.wire.flags import FLAGS
 
 _MOST_SHOWN: Final = 50

@@ -13,7 +13,13 @@ from hub.core.canary import check, compared
 from hub.core.layers import differences, laid_over, too_deep
 from hub.errors import Conflict, InvalidRequest
 from hub.wire.canary import Canary, CanaryPlan, CanaryState
-from hub.wire.config import ChangeKind, ConfigRecord, Pointer, Scope, Violation
+from hub.wire.config import (
+    ChangeKind,
+    ConfigRecord,
+    Pointer,
+    Scope,
+    Violation,
+)
 
 _MOST_PLACES: Final = 100
 """Places that a record names as changed."""

@@ -16,7 +16,10 @@ from hub.errors import InvalidRequest
 from hub.masking import mask
 from hub.wire.codec import abbreviated
 from hub.wire.complaints import complaints
-from hub.wire.config import Pointer, Violation
+from hub.wire.config import (
+    Pointer,
+    Violation,
+)
 from hub.wire.flags import (
     FLAG_NAME_WORDS,
     FLAGS,

@@ -6,7 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from hub.core.canary import Traits, seen_by
-from hub.wire.config import ConfigDifference, ConfigRecord, Layer, Pointer
+from hub.wire.config import (
+    ConfigDifference,
+    ConfigRecord,
+    Layer,
+    Pointer,
+)
 from hub.wire.secrets import is_reference
 
 MAX_DEPTH: Final = 32

@@ -6,7 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
 
-from hub.wire.config import ConfigRefusal, InstanceConfig, Verdict
+from hub.wire.configstatus import (
+    ConfigRefusal,
+    InstanceConfig,
+    Verdict,
+)
 
 PATIENCE: Final = 10.0
 """Seconds that an instance has to say that it runs with a new revision, or refuses it; then it lags."""

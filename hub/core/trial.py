@@ -9,7 +9,7 @@ from hub.core.canary import Ruling, Tried, broken, counted, judge
 from hub.core.entry import Entry
 from hub.core.rollouts import Word
 from hub.wire.canary import CanaryState
-from hub.wire.config import ConfigRefusal
+from hub.wire.configstatus import ConfigRefusal
 from hub.wire.names import CRITICAL, SUSPECT
 
 ASK_EVERY: Final = 30.0

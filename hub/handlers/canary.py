@@ -24,7 +24,12 @@ from hub.store.lease import LeaderLease
 from hub.transport.loops import Beat
 from hub.wire import subjects
 from hub.wire.codec import Decoder
-from hub.wire.config import EVERYBODY, AbortCanary, ConfigRefusal, PromoteCanary
+from hub.wire.config import (
+    EVERYBODY,
+    AbortCanary,
+    PromoteCanary,
+)
+from hub.wire.configstatus import ConfigRefusal
 from hub.wire.names import MAX_REASON, SUSPECT
 
 log = structlog.get_logger(__name__)

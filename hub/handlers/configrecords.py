@@ -8,7 +8,13 @@ from hub.errors import PayloadTooLarge
 from hub.handlers.endpoint import Respond
 from hub.wire import subjects
 from hub.wire.codec import Decoder, encode
-from hub.wire.config import EVERYBODY, ConfigRecords, GetConfigRecords, ListConfigs, StoredConfig
+from hub.wire.config import (
+    EVERYBODY,
+    ConfigRecords,
+    GetConfigRecords,
+    ListConfigs,
+    StoredConfig,
+)
 
 
 class StoredConfigs:

@@ -18,7 +18,7 @@ from hub.transport.direct import subscribe_direct
 from hub.wire import subjects
 from hub.wire.checks import CheckReport
 from hub.wire.codec import Decoder, encode
-from hub.wire.config import ConfigRefusal
+from hub.wire.configstatus import ConfigRefusal
 from hub.wire.names import InstanceId, ServiceName
 from hub.wire.registration import Heartbeat
 

@@ -18,7 +18,11 @@ from hub.store.files import Reading, changes, read
 from hub.store.lease import LeaderLease
 from hub.transport.loops import Beat
 from hub.wire.codec import Decoder, encode
-from hub.wire.config import FileOutcome, ReloadConfig, Reloaded
+from hub.wire.config import (
+    FileOutcome,
+    ReloadConfig,
+    Reloaded,
+)
 
 log = structlog.get_logger(__name__)
 

@@ -26,7 +26,14 @@ from hub.transport.connection import describe
 from hub.transport.loops import Beat
 from hub.wire import subjects
 from hub.wire.codec import Decoder, encode
-from hub.wire.config import EVERYBODY, ConfigRefusal, ConfigStatus, ConfigStatusQuery, InstanceConfig, Verdict
+from hub.wire.config import EVERYBODY
+from hub.wire.configstatus import (
+    ConfigRefusal,
+    ConfigStatus,
+    ConfigStatusQuery,
+    InstanceConfig,
+    Verdict,
+)
 from hub.wire.event import CloudEvent
 
 log = structlog.get_logger(__name__)

@@ -21,8 +21,6 @@ from hub.wire.config import (
     ConfigHistoryQuery,
     ConfigList,
     ConfigSchema,
-    ConfigStatus,
-    ConfigStatusQuery,
     ConfigVerdict,
     DeleteConfig,
     GetConfig,
@@ -35,6 +33,10 @@ from hub.wire.config import (
     Reloaded,
     RollbackConfig,
     ValidateConfig,
+)
+from hub.wire.configstatus import (
+    ConfigStatus,
+    ConfigStatusQuery,
 )
 from hub.wire.discovery import Discover, Discovered, ServiceList, Services
 from hub.wire.health import GetHealth

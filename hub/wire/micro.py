@@ -13,7 +13,7 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 from hub.wire.channel import Channel
-from hub.wire.channels import message_name
+from hub.wire.messages import message_name
 
 SERVICE_NAME: Final = "central-hub"
 DESCRIPTION: Final = "Registration, discovery and health of services; the hub coordinates and never proxies."

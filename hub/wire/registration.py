@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from hub.wire import subjects
 from hub.wire.checks import MAX_CHECKS, Check, CheckReport, name_of
-from hub.wire.config import ConfigRefusal
+from hub.wire.configstatus import ConfigRefusal
 from hub.wire.discovery import Discovered
 from hub.wire.names import (
     Host,

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from hub.wire.channels import SHAPES
+from hub.wire.messages import SHAPES
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "schemas" / "examples" / "v1"

@@ -9,10 +9,11 @@ import pytest
 
 from hub.wire import subjects
 from hub.wire.channel import HUB, PARAMETERS, Channel, Role
-from hub.wire.channels import CHANNELS, MESSAGES, message_name
+from hub.wire.channels import CHANNELS
 from hub.wire.config import EVERYBODY
 from hub.wire.event import EventType
 from hub.wire.fault import ErrorReply
+from hub.wire.messages import MESSAGES, message_name
 
 _SUBJECTS = {
     name: value

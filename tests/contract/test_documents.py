@@ -12,9 +12,10 @@ from hub.core import graph_answers, observations
 from hub.core.flags import Decision, Split
 from hub.errors import BY_CODE, DeadlineExceeded, NoInstance
 from hub.store import streams
-from hub.wire import config, fault, flags, secrets, subjects
-from hub.wire.channels import CHANNELS, SHAPES
+from hub.wire import config, configstatus, fault, flags, secrets, subjects
+from hub.wire.channels import CHANNELS
 from hub.wire.graph import SERVICE_HEADER
+from hub.wire.messages import SHAPES
 from tests.contract.golden import ROOT
 
 SUBJECTS = ROOT / "subjects" / "README.md"
@@ -95,7 +96,7 @@ def test_what_configuration_has_room_for_is_told() -> None:
         f"lists the newest {config.HISTORY} revisions of a scope",
         f"a key a scope, with the newest {config.HISTORY} changes of each",
         *(f"| `{layer}` |" for layer in get_args(config.Layer)),
-        *(f"| `{verdict}` |" for verdict in get_args(config.Verdict)),
+        *(f"| `{verdict}` |" for verdict in get_args(configstatus.Verdict)),
     ):
         assert said in text, said
 

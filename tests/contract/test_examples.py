@@ -10,8 +10,9 @@ import pytest
 
 from hub.errors import InvalidRequest
 from hub.wire import fault
-from hub.wire.channels import CHANNELS, SHAPES, message_name
+from hub.wire.channels import CHANNELS
 from hub.wire.codec import Decoder, encode
+from hub.wire.messages import SHAPES, message_name
 from hub.wire.schemas import schema
 from tests.contract.golden import INVALID, VALID, Golden, name_of
 

@@ -14,7 +14,8 @@ from nats.aio.msg import Msg
 
 from hub.contract import asyncapi
 from hub.wire.channel import HUB, Channel
-from hub.wire.channels import CHANNELS, MESSAGES, message_name
+from hub.wire.channels import CHANNELS
+from hub.wire.messages import MESSAGES, message_name
 from hub.wire.schemas import schema
 from tests.calls import connected
 from tests.contract.golden import EXAMPLES

@@ -15,7 +15,7 @@ import pytest
 
 from hub import contract
 from hub.contract import asyncapi, tables, yaml
-from hub.wire.channels import MESSAGES, SHAPES
+from hub.wire.messages import MESSAGES, SHAPES
 from hub.wire.schemas import attribute_docs
 from tests.contract import blocks
 from tests.contract.golden import ROOT

@@ -23,7 +23,8 @@ from hub.store.streams import CONFIG, ensure
 from hub.transport.connection import connect
 from hub.transport.requests import Requester
 from hub.wire.codec import encode
-from hub.wire.config import ConfigRecord, ConfigRefusal
+from hub.wire.config import ConfigRecord
+from hub.wire.configstatus import ConfigRefusal
 from tests.calls import call
 from tests.clients import consumer, eventually, service
 from tests.hubs import HubProcess

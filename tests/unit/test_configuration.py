@@ -21,7 +21,11 @@ from hub.store.memory import MemoryLedger
 from hub.validation import Schema
 from hub.wire.canary import Canary
 from hub.wire.codec import encode
-from hub.wire.config import ConfigChanged, ConfigDiff, ConfigRecord
+from hub.wire.config import (
+    ConfigChanged,
+    ConfigDiff,
+    ConfigRecord,
+)
 from hub.wire.event import CloudEvent
 from tests.unit.core.making import WALL
 

@@ -8,7 +8,10 @@ from hub.cli.config.arguments import scope
 from hub.cli.config.asking import ask
 from hub.cli.options import connection, json_output
 from hub.wire import subjects
-from hub.wire.config import ConfigDiff, ConfigDiffQuery
+from hub.wire.config import (
+    ConfigDiff,
+    ConfigDiffQuery,
+)
 
 
 @click.command()

@@ -19,7 +19,12 @@ from hub.cli.options import connection, user
 from hub.errors import InvalidConfig
 from hub.wire import subjects
 from hub.wire.canary import CanaryPlan
-from hub.wire.config import ConfigChange, ConfigVerdict, PutConfig, ValidateConfig
+from hub.wire.config import (
+    ConfigChange,
+    ConfigVerdict,
+    PutConfig,
+    ValidateConfig,
+)
 
 
 @click.command()

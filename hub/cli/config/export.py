@@ -14,7 +14,10 @@ from hub.cli.options import connection, json_output
 from hub.cli.session import Session, connected, run
 from hub.errors import HubError
 from hub.wire import subjects
-from hub.wire.config import Config, GetConfig
+from hub.wire.config import (
+    Config,
+    GetConfig,
+)
 
 _AT_ONCE: Final = 32
 

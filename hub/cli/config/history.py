@@ -12,7 +12,11 @@ from hub.cli.options import connection, json_output
 from hub.cli.session import Session, connected, run
 from hub.errors import NotFound
 from hub.wire import subjects
-from hub.wire.config import MAX_REVISIONS, ConfigHistory, ConfigHistoryQuery
+from hub.wire.config import (
+    MAX_REVISIONS,
+    ConfigHistory,
+    ConfigHistoryQuery,
+)
 
 
 @click.command()

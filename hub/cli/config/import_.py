@@ -13,7 +13,11 @@ from hub.cli.session import connected, run
 from hub.errors import InvalidRequest, PayloadTooLarge
 from hub.wire import subjects
 from hub.wire.canary import CanaryPlan
-from hub.wire.config import MAX_CHANGES, ConfigChange, PutConfig
+from hub.wire.config import (
+    MAX_CHANGES,
+    ConfigChange,
+    PutConfig,
+)
 
 
 @click.command("import")

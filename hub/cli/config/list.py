@@ -8,7 +8,10 @@ from hub.cli.config import rendering
 from hub.cli.options import connection, json_output
 from hub.cli.session import Session, connected, run
 from hub.wire import subjects
-from hub.wire.config import ConfigList, ListConfigs
+from hub.wire.config import (
+    ConfigList,
+    ListConfigs,
+)
 
 
 @click.command("list")

@@ -8,7 +8,10 @@ from hub.cli.config.asking import ask
 from hub.cli.options import connection, json_output
 from hub.errors import InvalidConfig
 from hub.wire import subjects
-from hub.wire.config import ReloadConfig, Reloaded
+from hub.wire.config import (
+    ReloadConfig,
+    Reloaded,
+)
 
 
 @click.command()

@@ -19,12 +19,14 @@ from hub.wire.config import (
     ConfigChanged,
     ConfigDifference,
     ConfigRevision,
-    ConfigStatus,
     FileOutcome,
-    InstanceConfig,
     ListedConfig,
-    Verdict,
     Violation,
+)
+from hub.wire.configstatus import (
+    ConfigStatus,
+    InstanceConfig,
+    Verdict,
 )
 
 Row = list[Cell | str]

@@ -15,7 +15,10 @@ from hub.cli.config import rendering
 from hub.cli.session import Session
 from hub.errors import HubError
 from hub.wire import subjects
-from hub.wire.config import ConfigStatus, ConfigStatusQuery
+from hub.wire.configstatus import (
+    ConfigStatus,
+    ConfigStatusQuery,
+)
 
 POLL: Final = 0.3
 """Seconds between two looks."""

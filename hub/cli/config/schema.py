@@ -9,7 +9,11 @@ from hub.cli.config.documents import read
 from hub.cli.options import connection, json_output
 from hub.errors import NotFound
 from hub.wire import subjects
-from hub.wire.config import ConfigSchema, GetConfigSchema, PutConfigSchema
+from hub.wire.config import (
+    ConfigSchema,
+    GetConfigSchema,
+    PutConfigSchema,
+)
 
 
 @click.command()

@@ -12,7 +12,10 @@ from hub.cli.options import connection, json_output
 from hub.errors import InvalidRequest
 from hub.wire import subjects
 from hub.wire.canary import CanaryPlan
-from hub.wire.config import ConfigChange, PatchConfig
+from hub.wire.config import (
+    ConfigChange,
+    PatchConfig,
+)
 
 
 def _pairs(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[Place, Any], ...]:

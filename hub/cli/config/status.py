@@ -12,7 +12,7 @@ from hub.cli.config.arguments import service
 from hub.cli.options import connection, json_output
 from hub.cli.session import connected, run
 from hub.errors import DeadlineExceeded, HubError, NotFound
-from hub.wire.config import ConfigStatus
+from hub.wire.configstatus import ConfigStatus
 
 _PATIENCE: Final = 60.0
 _ANSWER: Final = 5.0

@@ -10,7 +10,10 @@ from hub.cli.config.documents import read
 from hub.cli.options import connection, json_output
 from hub.errors import InvalidConfig
 from hub.wire import subjects
-from hub.wire.config import ConfigVerdict, ValidateConfig
+from hub.wire.config import (
+    ConfigVerdict,
+    ValidateConfig,
+)
 
 
 @click.command()

@@ -13,6 +13,8 @@ from hub.wire.config import (
     Config,
     ConfigChanged,
     ConfigDifference,
+)
+from hub.wire.configstatus import (
     ConfigRefusal,
     ConfigStatus,
     InstanceConfig,

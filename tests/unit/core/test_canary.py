@@ -30,7 +30,11 @@ from hub.core.layers import laid_together, origins
 from hub.errors import Conflict, InvalidConfig, InvalidRequest
 from hub.wire.canary import Canary, CanaryPlan, CanaryRules, CanaryState, CanaryTarget
 from hub.wire.codec import MAX_MESSAGE_BYTES
-from hub.wire.config import EVERYBODY, ConfigRecord, ConfigRefusal
+from hub.wire.config import (
+    EVERYBODY,
+    ConfigRecord,
+)
+from hub.wire.configstatus import ConfigRefusal
 from tests.unit.core.making import WALL
 from tests.unit.core.test_configs import WHO, Store
 

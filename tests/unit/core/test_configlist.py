@@ -9,7 +9,10 @@ from hub.core.configlist import listed
 from hub.core.configs import Configs
 from hub.validation import Schema
 from hub.wire.codec import encode
-from hub.wire.config import ConfigRecord, ListConfigs
+from hub.wire.config import (
+    ConfigRecord,
+    ListConfigs,
+)
 from tests.unit.core.making import WALL
 
 

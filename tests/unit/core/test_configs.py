@@ -14,7 +14,12 @@ from hypothesis import strategies as st
 from hub.core.configs import Configs, Plan
 from hub.core.drafts import Draft, Signature
 from hub.errors import Conflict, InvalidConfig, InvalidRequest, PayloadTooLarge
-from hub.wire.config import EVERYBODY, Config, ConfigRecord, Violation
+from hub.wire.config import (
+    EVERYBODY,
+    Config,
+    ConfigRecord,
+    Violation,
+)
 from tests.unit.core.making import WALL
 from tests.unit.core.test_layers import objects
 

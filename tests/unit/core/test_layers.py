@@ -10,7 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.core.layers import MAX_DEPTH, differences, laid_over, laid_together, leaves, origins, patched, too_deep
-from hub.wire.config import ConfigDifference, ConfigRecord
+from hub.wire.config import (
+    ConfigDifference,
+    ConfigRecord,
+)
 from tests.unit.core.making import WALL
 
 _scalars = st.none() | st.booleans() | st.integers(-3, 3) | st.text("ab/~", max_size=2)

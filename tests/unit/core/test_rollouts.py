@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from hub.core.rollouts import PATIENCE, REMIND_EVERY, Rollouts
-from hub.wire.config import ConfigRefusal
+from hub.wire.configstatus import ConfigRefusal
 from tests.unit.core.making import WALL
 
 KEY = "engine.a1"

@@ -13,7 +13,7 @@ from hub.core.entry import Entry
 from hub.core.rollouts import Word
 from hub.core.trial import ASK_EVERY, Trial
 from hub.wire.canary import CanaryState
-from hub.wire.config import ConfigRefusal
+from hub.wire.configstatus import ConfigRefusal
 from hub.wire.names import CRITICAL, PASSING, SUSPECT, WARNING, Status
 from tests.unit.core.making import WALL, record
 

@@ -14,7 +14,11 @@ from hub.errors import InvalidRequest
 from hub.sidecar.change import OneChange, one_change
 from hub.sidecar.translation import payload, placed, with_probe
 from hub.wire.codec import Decoder, encode
-from hub.wire.config import ConfigChange, PatchConfig, PutConfig
+from hub.wire.config import (
+    ConfigChange,
+    PatchConfig,
+    PutConfig,
+)
 from hub.wire.discovery import Discover
 from hub.wire.registration import Deregister
 
