@@ -12,6 +12,7 @@ from hub.client.attachment import Attachment
 from hub.client.configcopy import ConfigCopy
 from hub.client.configfeed import TOGETHER, ConfigFeed
 from hub.client.confighandlers import Handlers
+from hub.client.configstanding import Standing
 from hub.client.configtype import converted, taken
 from hub.client.layered import Layered
 from hub.client.retry import backoff
@@ -20,15 +21,11 @@ from hub.client.secrets import ServiceSecrets
 from hub.client.staleness import Staleness
 from hub.client.tasks import end
 from hub.core.canary import Traits
-from hub.core.layers import same
+from hub.core.layers import origin_at, same
 from hub.errors import InvalidConfig, Unavailable
-from hub.wire.config import (
-    Layer,
-    Pointer,
-)
+from hub.wire.config import Layer, Pointer
 from hub.wire.configstatus import ConfigRefusal
 from hub.wire.names import MAX_REASON
-from hub.wire.secrets import REFERENCE
 
 log = logging.getLogger("hub.client")
 
@@ -99,11 +96,7 @@ class ClientConfig:
         self._heeding: list[Callable[[], None]] = []
         self.staleness = Staleness(lambda: self.stale)
         self._applied: _Applied | None = None
-        self._answered: Layered | None = None
-        self._revision: int | None = None
-        self._refused: ConfigRefusal | None = None
-        self._from_disk = False
-        self._origins: tuple[Layered, dict[Pointer, Layer]] = Layered(), {}
+        self._standing = Standing(service)
 
     # --- for the service
 
@@ -115,12 +108,12 @@ class ClientConfig:
     @property
     def revision(self) -> int:
         """The revision that the service runs with; 0 where nothing is stored, or nothing was loaded."""
-        return self._revision or 0
+        return self._standing.revision or 0
 
     @property
     def refused(self) -> ConfigRefusal | None:
         """The newer revision that the service could not run with, and why; None where there is none."""
-        return self._refused
+        return self._standing.refused
 
     @property
     def is_canary(self) -> bool:
@@ -130,12 +123,12 @@ class ClientConfig:
     @property
     def from_disk(self) -> bool:
         """Whether the service runs with the copy on disk, which may be out of date."""
-        return self._from_disk
+        return self._standing.from_disk
 
     @property
     def stale(self) -> bool:
         """Whether changes may be missing: NATS is away, or something may have been missed and is not read yet."""
-        return self._from_disk or self._feed is None or self._feed.stale or self._secrets.stale
+        return self._standing.from_disk or self._feed is None or self._feed.stale or self._secrets.stale
 
     @overload
     async def load(self) -> dict[str, Any]: ...
@@ -226,16 +219,10 @@ class ClientConfig:
         Args:
             pointer: The place, as JSON Pointer has it: `/risk/limits`. What is in a list comes with the list.
         """
-        origins = self._known_origins()
-        for place in (pointer, f"{pointer}/{REFERENCE}"):
-            if place in origins:
-                return origins[place]
-        *parents, _ = pointer.split("/")
-        for length in range(len(parents), 1, -1):
-            found = origins.get("/".join(parents[:length]))
-            if found is not None:
-                return found if self._is_within_list(pointer) else None
-        return None
+        if self._applied is None:
+            return None
+        layered, values = self._applied.layered, self._applied.values
+        return origin_at(pointer, layered.origins(self._instance), values)
 
     # --- for the client
 
@@ -284,7 +271,7 @@ class ClientConfig:
 
     def said(self) -> tuple[int | None, ConfigRefusal | None]:
         """What a beat is to say: the revision that the service runs with, and the one that it has refused."""
-        return self._revision, self._refused
+        return self._standing.revision, self._standing.refused
 
     # --- inside
 
@@ -303,7 +290,7 @@ class ClientConfig:
         else:
             if kept is not None and feed.known.is_empty:
                 await self._start_from_copy(kept, kind)
-                self._lose(feed.known)
+                self._standing.lose(feed.known)
             else:
                 await self._start(feed.known, kept, kind)
         self._news.set()  # what has come since
@@ -326,7 +313,7 @@ class ClientConfig:
 
     async def _start_from_copy(self, kept: Layered, kind: type[Any]) -> None:
         await self._accept(kept, kind)
-        self._from_disk = True
+        self._standing.from_disk = True
         log.warning("%s: started with the configuration kept on disk, revision %d", self._service, kept.revision)
 
     def _current_as(self, kind: type[Any]) -> Any:
@@ -362,11 +349,11 @@ class ClientConfig:
 
     async def _take(self, layered: Layered, applied: _Applied) -> bool:
         """Apply what is stored, or refuse it, and say which. Whether that is done: its secrets may not be there yet."""
-        if layered == self._answered and not self._secrets.changed:
-            self._from_disk = self._from_disk and layered != applied.layered
+        if layered == self._standing.answered and not self._secrets.changed:
+            self._standing.from_disk = self._standing.from_disk and layered != applied.layered
             return True
         if layered.is_empty and not applied.layered.is_empty:
-            self._lose(layered)
+            self._standing.lose(layered)
         else:
             values = layered.values(self._instance)
             try:
@@ -387,7 +374,7 @@ class ClientConfig:
     ) -> None:
         if not same(taken(applied.filled, applied.kind), taken(filled, applied.kind)):
             await self._try(layered, values, filled, applied)
-        elif layered != self._answered:
+        elif layered != self._standing.answered:
             self._run_with(applied._replace(layered=layered, values=values, filled=filled))
 
     async def _try(self, layered: Layered, values: dict[str, Any], filled: dict[str, Any], applied: _Applied) -> None:
@@ -417,31 +404,15 @@ class ClientConfig:
         raise refused
 
     def _run_with(self, applied: _Applied) -> None:
-        self._applied, layered = applied, applied.layered
-        self._answered = layered
-        self._revision, self._refused = layered.revision, None
-        self._from_disk = False
+        self._applied = applied
+        self._standing.run(applied.layered)
         for told in self._heeding:
             told()
-        log.info("%s: runs with configuration %d", self._service, layered.revision)
 
     def _refuse(self, layered: Layered, error: Exception) -> None:
         reason = self._secrets.masked(str(error) or type(error).__name__)
-        reason = reason.encode(errors="replace").decode()[:MAX_REASON]
-        if self._applied is not None and layered == self._applied.layered:  # a secret has changed, and nothing else
-            log.error("%s: a change of its secrets is refused; running on as before (%s)", self._service, reason)
-            self._answered = layered
-            return
-        if self._revision is not None and layered.revision <= self._revision:
-            self._revision = 0  # the bucket was made anew: what we run with is of none of its revisions
-        self._answered = layered
-        self._refused = ConfigRefusal(revision=layered.revision, reason=reason)
-        log.error("%s: configuration %d refused (%s)", self._service, layered.revision, reason)
-
-    def _lose(self, layered: Layered) -> None:
-        self._answered = layered
-        self._revision, self._refused = 0, None
-        log.error("%s: nothing is stored any more; running on with the last good configuration", self._service)
+        running = self._applied.layered if self._applied is not None else None
+        self._standing.refuse(layered, reason.encode(errors="replace").decode()[:MAX_REASON], running)
 
     async def _keep(self) -> None:
         if self._applied is None:
@@ -449,28 +420,10 @@ class ClientConfig:
         if self._copy is not None and not self._applied.layered.is_empty:
             await self._copy.keep(self._applied.layered)
         if self._secrets.in_use:
-            awaited = self._answered.values(self._instance) if self._answered is not None else {}
+            answered = self._standing.answered
+            awaited = answered.values(self._instance) if answered is not None else {}
             await self._secrets.settled(self._applied.values, awaited)
 
     def _beat(self) -> None:
         if self._attachment is not None:
             self._attachment.beat()
-
-    def _known_origins(self) -> dict[Pointer, Layer]:
-        """Those of what the service runs with, found when they are asked for."""
-        if self._applied is None:
-            return {}
-        layered, origins = self._origins
-        if layered is not self._applied.layered:
-            layered = self._applied.layered
-            origins = layered.origins(self._instance)
-            self._origins = layered, origins
-        return origins
-
-    def _is_within_list(self, pointer: Pointer) -> bool:
-        value: Any = self._applied.values if self._applied is not None else {}
-        for name in pointer.split("/")[1:]:
-            if isinstance(value, list):
-                return name.isdigit() and int(name) < len(value)
-            value = value.get(name.replace("~1", "/").replace("~0", "~")) if isinstance(value, dict) else None
-        return False

@@ -12,7 +12,7 @@ from hub.wire.config import (
     Layer,
     Pointer,
 )
-from hub.wire.secrets import is_reference
+from hub.wire.secrets import REFERENCE, is_reference
 
 MAX_DEPTH: Final = 32
 """Levels of objects and lists that a configuration may have."""
@@ -73,6 +73,25 @@ def origins(
             (path, below if path in others and same(others[path], value) else name) for path, value in leaves(layer)
         )
     return {path: found[path] for path, _ in leaves(together)}
+
+
+def origin_at(pointer: Pointer, origins: Mapping[Pointer, Layer], values: Mapping[str, Any]) -> Layer | None:
+    """Where the value at a place comes from; None for an object, or where there is no value.
+
+    Args:
+        pointer: The place. What is in a list comes with the list.
+        origins: As `origins` tells them.
+        values: What they are the origins of.
+    """
+    for place in (pointer, f"{pointer}/{REFERENCE}"):
+        if place in origins:
+            return origins[place]
+    *parents, _ = pointer.split("/")
+    for length in range(len(parents), 1, -1):
+        found = origins.get("/".join(parents[:length]))
+        if found is not None:
+            return found if _is_within_list(pointer, values) else None
+    return None
 
 
 def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,3 +178,12 @@ def _differences(path: Pointer, before: Mapping[str, Any], after: Mapping[str, A
             yield from _differences(place, before[name], after[name])
         elif not same(before[name], after[name]):
             yield ConfigDifference(path=place, change="changed", before=before[name], after=after[name])
+
+
+def _is_within_list(pointer: Pointer, values: Mapping[str, Any]) -> bool:
+    value: Any = values
+    for name in pointer.split("/")[1:]:
+        if isinstance(value, list):
+            return name.isdigit() and int(name) < len(value)
+        value = value.get(name.replace("~1", "/").replace("~0", "~")) if isinstance(value, dict) else None
+    return False
