@@ -61,7 +61,7 @@ class ConfigArchive:
         url, own = settings.platform.database_url, settings.archive
         if not url or not own.enabled:
             return
-        database = Database(url)
+        database = Database(url, ca=settings.platform.tls_ca)
         stack.push_async_callback(database.aclose)
         archive = PostgresArchive(database, bucket.stream, own.schema)
         log = BucketLog(client, requester, bucket, max_age=own.log_max_age, max_bytes=own.log_max_bytes)

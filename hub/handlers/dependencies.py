@@ -143,9 +143,9 @@ def dependencies(settings: Settings, clock: Clock, *, database: Callable[[], Con
 
 def _probers(platform: Platform, timeout: float) -> Iterator[tuple[str, Prober]]:
     if platform.database_url:
-        yield "database", _prober(partial(postgres_url, platform.database_url, timeout=timeout))
+        yield "database", _prober(partial(postgres_url, platform.database_url, timeout=timeout, ca=platform.tls_ca))
     if platform.cache_url:
-        yield "cache", _prober(partial(redis_url, platform.cache_url, timeout=timeout))
+        yield "cache", _prober(partial(redis_url, platform.cache_url, timeout=timeout, ca=platform.tls_ca))
     if platform.kafka_brokers:
         yield "kafka", _prober(partial(kafka_brokers, platform.kafka_brokers, timeout=timeout))
 

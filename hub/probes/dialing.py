@@ -13,6 +13,7 @@ import aiohappyeyeballs
 
 from hub.probes.names import AddressInfo
 from hub.probes.targets import Targets
+from hub.transport.tls import OLDEST
 
 _NEXT_ADDRESS: Final = 0.25
 """Seconds after which the next address of a host is tried beside the one that does not answer (RFC 8305)."""
@@ -24,10 +25,16 @@ _P = TypeVar("_P", bound=asyncio.BaseProtocol)
 
 
 class Dialer:
-    """Opens connections, each to an address that was judged beforehand."""
+    """Opens connections, each to an address that was judged beforehand.
 
-    def __init__(self, targets: Targets) -> None:
+    Args:
+        targets: Finds the addresses.
+        trusted: Certificates (PEM) of CAs that are trusted besides those that the machine trusts.
+    """
+
+    def __init__(self, targets: Targets, *, trusted: str = "") -> None:
         self._targets = targets
+        self._trusted = trusted
         self._contexts: dict[tuple[bool, str], ssl.SSLContext] = {}
 
     def context(self, *, verify: bool, alpn: str = "") -> ssl.SSLContext:
@@ -40,6 +47,9 @@ class Dialer:
         key = (verify, alpn)
         if key not in self._contexts:
             context = ssl.create_default_context()
+            context.minimum_version = OLDEST
+            if self._trusted:
+                context.load_verify_locations(cadata=self._trusted)
             if not verify:
                 context.check_hostname = False
                 context.verify_mode = ssl.CERT_NONE
@@ -97,10 +107,36 @@ class Dialer:
         transport, protocol = await self.open(
             lambda: asyncio.StreamReaderProtocol(reader, loop=loop), host, port, tls=tls
         )
+        writer = asyncio.StreamWriter(
+            transport, protocol, reader, loop
+        )  # kept: one that nobody has closes the connection
         try:
-            yield reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+            yield reader, writer
         finally:
             transport.abort()
+
+
+@contextlib.asynccontextmanager
+async def secure(
+    writer: asyncio.StreamWriter, host: str, tls: ssl.SSLContext
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """The same connection over TLS from here on. What was said in the clear, and not read yet, is not read within it.
+
+    Raises:
+        OSError: (`ssl.SSLError`) the handshake fails.
+    """
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=_LONGEST_LINE, loop=loop)
+    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+    transport = await loop.start_tls(
+        writer.transport, protocol, tls, server_hostname=server_name(host), ssl_shutdown_timeout=_FAREWELL
+    )
+    if transport is None:
+        raise ConnectionResetError
+    try:
+        yield reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+    finally:
+        transport.abort()
 
 
 def server_name(host: str) -> str:

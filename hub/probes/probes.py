@@ -9,7 +9,7 @@ from typing import Self
 
 from nats.aio.client import Client
 
-from hub.errors import Unsupported
+from hub.errors import StartupError, Unsupported
 from hub.probes.dialing import Dialer
 from hub.probes.http import HttpLook, objection
 from hub.probes.look import Look
@@ -23,6 +23,7 @@ from hub.probes.tcp import TcpLook
 from hub.settings.model import Probes as ProbeSettings
 from hub.transport.loops import Keep, alone
 from hub.transport.requests import Requester
+from hub.transport.tls import Unusable, read_ca
 from hub.wire.checks import Check, GrpcCheck, HttpCheck, NatsCheck, PostgresCheck, Probe, RedisCheck, TcpCheck
 
 
@@ -34,6 +35,9 @@ class Probes:
         client: The hub's own NATS connection, which must outlive this.
         resolve: Finds the addresses of a host.
         keep: What runs the loop behind its NATS requests.
+
+    Raises:
+        StartupError: the file of CAs that are to be trusted is none.
     """
 
     def __init__(
@@ -45,7 +49,8 @@ class Probes:
         keep: Keep = alone,
     ) -> None:
         self._names = Names(resolve)
-        self._dialer = Dialer(Targets(forbidden=settings.forbidden, allowed=settings.allowed, names=self._names))
+        targets = Targets(forbidden=settings.forbidden, allowed=settings.allowed, names=self._names)
+        self._dialer = Dialer(targets, trusted=_trusted(settings.tls_ca))
         self._client = client
         self._keep = keep
         self._stack = contextlib.AsyncExitStack()
@@ -96,6 +101,13 @@ class Probes:
                 return Look(RedisLook(self._dialer, check, host=host, port=port), check.timeout)
             case PostgresCheck():
                 return Look(PostgresLook(self._dialer, check, host=host, port=port), check.timeout)
+
+
+def _trusted(path: str | None) -> str:
+    try:
+        return read_ca(path) if path is not None else ""
+    except Unusable as error:
+        raise StartupError(f"{error}; mend probes.tls_ca") from None
 
 
 def unsupported(check: Check) -> str | None:

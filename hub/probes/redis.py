@@ -7,14 +7,16 @@ and a driver would take whatever they send. Our own cache is asked through the d
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 
 from hub.errors import Unsupported
 from hub.masking import secrets_of
 from hub.probes.dialing import Dialer
 from hub.probes.look import Failed, Look, clean, words
+from hub.transport.tls import OLDEST
 from hub.wire.checks import RedisCheck
 
+_SECURE: Final = "rediss://"
 _LOGIN_WANTED: Final = ("NOAUTH", "NOPERM", "WRONGPASS")
 
 
@@ -45,8 +47,14 @@ class RedisLook:
         raise Failed(answer[1:])
 
 
-def redis_url(url: str, *, timeout: float = 3.0) -> Look:
+def redis_url(url: str, *, timeout: float = 3.0, ca: str | None = None) -> Look:
     """Looks at the Redis that a URL names: logs in anew and sends a `PING`. No password in the URL is ever shown.
+
+    Args:
+        url: Where it is, and how to log in; `rediss` speaks TLS, and verifies the server's certificate and its name.
+        timeout: Seconds that a look may take.
+        ca: The file of the CAs that its certificate may be from, where the URL names none (`ssl_ca_certs`). None takes
+            those that the machine trusts.
 
     Raises:
         Unsupported: its driver is not installed.
@@ -59,9 +67,12 @@ def redis_url(url: str, *, timeout: float = 3.0) -> Look:
     except ImportError:
         raise Unsupported("Redis: its driver is not installed; install central-hub[databases]") from None
 
+    tls: dict[str, Any] = {"ssl_ca_certs": ca, "ssl_check_hostname": True, "ssl_min_version": OLDEST}
+    more = tls if url.lower().startswith(_SECURE) else {}
+
     async def look() -> str:
         try:
-            pool = ConnectionPool.from_url(url, protocol=2, retry=Retry(NoBackoff(), 0), socket_timeout=None)
+            pool = ConnectionPool.from_url(url, protocol=2, retry=Retry(NoBackoff(), 0), socket_timeout=None, **more)
             connection = pool.make_connection()  # type: ignore[no-untyped-call]
         except (ValueError, TypeError):
             raise Failed("the URL is not one of Redis") from None

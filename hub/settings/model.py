@@ -175,6 +175,7 @@ class Probes(_Section, frozen=True, kw_only=True):
         "fd20:ce::254/128",
     )
     allowed: tuple[Network, ...] = ()
+    tls_ca: Text | None = None
 
     def __post_init__(self) -> None:
         for name in ("forbidden", "allowed"):
@@ -187,6 +188,7 @@ class Platform(_Section, frozen=True, kw_only=True):
 
     database_url: Text | None = None
     cache_url: Text | None = None
+    tls_ca: Text | None = None
     kafka_brokers: tuple[Text, ...] = ()
     node_env: Literal["development", "production", "test"] = "development"
     hot_reload_enabled: bool = True

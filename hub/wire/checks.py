@@ -167,6 +167,10 @@ class RedisCheck(_AddressProbe, frozen=True, kw_only=True, tag="redis"):
 class PostgresCheck(_AddressProbe, frozen=True, kw_only=True, tag="postgres"):
     """The server takes logins, as `pg_isready` asks; that this one is refused is an answer, too."""
 
+    tls: bool = False
+    verify: bool = True
+    """Whether the certificate must be one that the hub's machine trusts, made out to the host."""
+
 
 class TtlCheck(_Check, frozen=True, kw_only=True, tag="ttl"):
     """The service reports on it by name with its beats, at least once per `ttl`; silence makes it fail."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from hub.errors import DeadlineExceeded, HubError, StartupError, Unavailable
 from hub.masking import hidden, mask, secrets_of, spellings
+from hub.transport.postgres import tls_of
+from hub.transport.tls import Unusable, explain
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -37,6 +40,8 @@ class Database:
 
     Args:
         url: Where it is, and as whom to log in. Nothing of it is ever shown.
+        ca: The file of the CAs that its certificate may be from, read again for each connection; see
+            `hub.transport.postgres`.
 
     Raises:
         StartupError: the driver is not installed; says what to install.
@@ -45,7 +50,7 @@ class Database:
         trouble: Why the newest attempt to reach it failed; None where it did not.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, ca: str | None = None) -> None:
         try:  # here, since the driver is an extra
             import asyncpg
         except ImportError:
@@ -55,6 +60,7 @@ class Database:
             ) from None
         self._driver = asyncpg
         self._url = url
+        self._ca = ca
         self._secrets = spellings(secrets_of(url))
         self._pool: asyncpg.Pool | None = None
         self.trouble: HubError | None = None
@@ -97,6 +103,8 @@ class Database:
                 return await self._with_connection(work)
         except TimeoutError:
             raise DeadlineExceeded(f"PostgreSQL: no answer within {within:g} s") from None
+        except (ssl.SSLError, Unusable) as error:  # of which some are ValueErrors, too
+            raise Unavailable(f"PostgreSQL: {explain(error)}") from None
         except (driver.InterfaceError, ValueError):  # whose words may be pieces of a URL that is taken apart wrongly
             raise Unavailable(_NO_URL if self._pool is None else "PostgreSQL: the connection was given up") from None
         except driver.PostgresError as error:
@@ -123,6 +131,7 @@ class Database:
                 max_size=_SIZE,
                 max_inactive_connection_lifetime=_IDLE,
                 timeout=CONNECT_WITHIN,
+                connect=self._connect,
                 statement_cache_size=0,  # a pooler between may give each transaction another connection
             )
         connection = await self._pool.acquire()
@@ -135,6 +144,9 @@ class Database:
             raise
         finally:
             await self._pool.release(connection)
+
+    async def _connect(self, *arguments: Any, **more: Any) -> Any:
+        return await self._driver.connect(*arguments, **{**more, "ssl": tls_of(self._url, self._ca)})
 
     def _fit(self, text: str) -> str:
         return mask(hidden(" ".join(text.split())[:_LONGEST], self._secrets))
