@@ -99,6 +99,12 @@ class Unavailable(HubError):
     retryable = True
 
 
+class Untrusted(Unavailable):
+    """TLS: the server is not who it should be, or does not take us for who we are; the message says which, and why."""
+
+    code = "untrusted"
+
+
 class DeadlineExceeded(HubError):
     """No answer came within the timeout."""
 

@@ -15,7 +15,7 @@ from typing import Self
 from hub.settings.schema import PLATFORM_NAMES
 
 START_TIMEOUT = 60.0
-_READY = re.compile(r"ready: NATS (?P<nats>\S+), HTTP (?P<http>http://\S+?)(?:[,\s]|$)")
+_READY = re.compile(r"ready: NATS (?P<nats>\S+), HTTP (?P<http>https?://\S+?)(?:[,\s]|$)")
 
 
 def hub_command() -> str:

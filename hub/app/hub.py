@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import ssl
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
 import structlog
 
+from hub.app.certificates import certificates, http_chain
 from hub.app.desk import Desk
-from hub.app.nats import Connection
+from hub.app.nats import Connection, tls_of
 from hub.app.parts import Parts
 from hub.core.catalog import Catalog
 from hub.core.registry import Registry
@@ -45,6 +47,10 @@ class Hub:
         metrics: Where to count.
         system_url: Where to log in to the system account; None where there is no way in.
         system_seed: The nkey seed for that login, where it takes one.
+        reload_nats: Has the nats-server that is the hub's own read its certificate again; None where there is none.
+
+    Raises:
+        StartupError: the certificate of the HTTP face cannot be used.
     """
 
     def __init__(
@@ -55,6 +61,7 @@ class Hub:
         metrics: Metrics,
         system_url: str | None = None,
         system_seed: str | None = None,
+        reload_nats: Callable[[], None] | None = None,
     ) -> None:
         self.hub_id = f"hub-{secrets.token_hex(4)}"
         self.metrics = metrics
@@ -68,9 +75,12 @@ class Hub:
             urls,
             name=self.hub_id,
             credentials_file=settings.nats.credentials,
+            tls=tls_of(settings),
             on_closed=self._on_closed,
             on_dropped=self._on_dropped,
         )
+        self._chain = http_chain(settings.http)
+        self._certificates = certificates(settings, self._chain, reload_nats)
         self._started = False
         self._draining = False
 
@@ -126,6 +136,12 @@ class Hub:
         """Call `notice` with a service's name after each visible change to it."""
         self._parts.followers.append(notice)
 
+    @property
+    def http_tls(self) -> Callable[[], ssl.SSLContext] | None:
+        """How the HTTP face is to speak TLS at any one time; None where it is to speak none."""
+        chain = self._chain
+        return None if chain is None else lambda: chain.context
+
     async def ask(self, subject: str, payload: bytes) -> bytes:
         """What this hub answers to a request, by the same rules as on NATS. Raises as the subject refuses."""
         return await self._desk.ask(subject, payload)
@@ -180,6 +196,7 @@ class Hub:
         following = Following.of(settings, self.hub_id)
         self._stack.push_async_callback(following.aclose, settings.drain_timeout)
         await self._stack.enter_async_context(self._supervisor)
+        await self._certificates.start()
         self._client = client = await self._connection.open()
         self._stack.push_async_callback(self._connection.aclose)
         self._desk = Desk(client, self.metrics, following, settings.limits.in_flight)
@@ -191,6 +208,7 @@ class Hub:
             stack=self._stack,
             metrics=self.metrics,
             keys=keys,
+            certificates=self._certificates,
         )
         await parts.make()
         await parts.start(self._system_url, self._system_seed)

@@ -12,12 +12,14 @@ from nats.aio.client import Client
 
 from hub.core.registry import Registry
 from hub.embedded.binary import OLDEST
-from hub.errors import StartupError, Unavailable
+from hub.errors import StartupError, Unavailable, Untrusted
 from hub.handlers.clock import Clock
 from hub.handlers.connections import Connections
+from hub.settings import Settings
 from hub.transport.connection import Credentials, Notices, close, connect, describe, without_password
 from hub.transport.loops import Keep
 from hub.transport.requests import Requester
+from hub.transport.tls import Tls, explain
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +31,7 @@ class Connection:
         urls: The NATS servers.
         name: What it is called there.
         credentials_file: The login, where the URLs have none.
+        tls: Whom to trust, and as whom to come.
         on_closed: Called when NATS has turned us away for good.
         on_dropped: Called when messages were dropped, the hub being too slow for them.
     """
@@ -39,12 +42,14 @@ class Connection:
         *,
         name: str,
         credentials_file: str | None,
+        tls: Tls,
         on_closed: Callable[[], None],
         on_dropped: Callable[[], None],
     ) -> None:
         self._urls = urls
         self._name = name
         self._credentials_file = credentials_file
+        self._tls = tls
         self._on_closed = on_closed
         self._on_dropped = on_dropped
         self._client: Client | None = None
@@ -64,7 +69,14 @@ class Connection:
             error=self._told_error,
         )
         try:
-            client = await connect(self._urls, name=self._name, notices=notices, credentials=self._credentials())
+            client = await connect(
+                self._urls, name=self._name, notices=notices, credentials=self._credentials(), tls=self._tls
+            )
+        except Untrusted as error:
+            raise StartupError(
+                f"{error.message}; the files are named by nats.tls_ca, nats.tls_cert and nats.tls_key "
+                "(NATS_CA, NATS_CERT, NATS_KEY)"
+            ) from None
         except Unavailable as error:
             raise StartupError(
                 f"{error.message}: start nats-server there, name another with --nats or NATS_URL (with its login: "
@@ -115,7 +127,7 @@ class Connection:
     async def _told_error(self, error: Exception) -> None:
         if self._client is None:
             return  # `open` tells of it, once
-        reason = describe(error)
+        reason = explain(error) or describe(error)
         if self._client.is_connected or reason != self._trouble:  # each attempt to reconnect fails alike
             log.warning("NATS error", reason=reason)
         self._trouble = reason
@@ -125,7 +137,7 @@ class Connection:
 
 @asynccontextmanager
 async def instances_connections(
-    url: str, *, name: str, seed: str | None, registry: Registry, clock: Clock, keep: Keep
+    url: str, *, name: str, seed: str | None, tls: Tls, registry: Registry, clock: Clock, keep: Keep
 ) -> AsyncIterator[None]:
     """Follow the connections of instances by what NATS tells in its system account, until the context ends.
 
@@ -133,6 +145,7 @@ async def instances_connections(
         url: Where to log in to that account.
         name: What the connection is called there.
         seed: The nkey seed for the login, where it takes one.
+        tls: Whom to trust, and as whom to come.
         registry: Who is to know.
         clock: Where to read the time.
         keep: What runs the loops.
@@ -146,7 +159,7 @@ async def instances_connections(
 
     try:
         client = await connect(
-            url, name=name, notices=Notices(reconnected=reread), credentials=Credentials(nkey_seed=seed)
+            url, name=name, notices=Notices(reconnected=reread), credentials=Credentials(nkey_seed=seed), tls=tls
         )
     except Unavailable as error:
         raise StartupError(
@@ -159,3 +172,9 @@ async def instances_connections(
             yield
     finally:
         await close(client)
+
+
+def tls_of(settings: Settings) -> Tls:
+    """Whom to trust, and as whom to come, when the hub connects to NATS."""
+    nats = settings.nats
+    return Tls(ca=nats.tls_ca, cert=nats.tls_cert, key=nats.tls_key)

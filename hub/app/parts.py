@@ -13,7 +13,7 @@ from nats.aio.client import Client
 
 from hub.app.archive import ConfigArchive
 from hub.app.components import ComponentParts
-from hub.app.nats import instances_connections
+from hub.app.nats import instances_connections, tls_of
 from hub.core.answers import Answers
 from hub.core.condition import Condition, together
 from hub.core.configs import Configs
@@ -23,6 +23,7 @@ from hub.core.registry import Registry
 from hub.core.secrets import Secrets
 from hub.handlers.archiving import DEADLINE
 from hub.handlers.canary import Canaries
+from hub.handlers.certificates import Certificates
 from hub.handlers.changes import Changes
 from hub.handlers.checking import Checking
 from hub.handlers.clock import Clock
@@ -78,6 +79,7 @@ class Parts:
         stack: Where whatever opens is entered, and so closed in the reverse order.
         metrics: Where to count.
         keys: What secrets are encrypted with.
+        certificates: Those that it shows.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Parts:
         stack: contextlib.AsyncExitStack,
         metrics: Metrics,
         keys: Keys,
+        certificates: Certificates,
     ) -> None:
         self.clock = Clock()
         self.changes = Changes()
@@ -104,6 +107,7 @@ class Parts:
         self._stack = stack
         self._metrics = metrics
         self._keys = keys
+        self._certificates = certificates
 
     async def make(self) -> None:
         """Make all of them. Nothing is heard or told yet."""
@@ -320,7 +324,9 @@ class Parts:
         )
 
     def _how_files_are(self) -> Condition:
-        return together((self.files.condition, self.static_files.condition, self.components.condition))
+        return together(
+            (self.files.condition, self.static_files.condition, self.components.condition, self._certificates.condition)
+        )
 
     async def _learn(self, system_url: str | None, system_seed: str | None) -> None:
         """Read all that is stored, hear all that is said. What operators want comes first, lest it come too late."""
@@ -339,6 +345,7 @@ class Parts:
                 system_url,
                 name=f"{self._hub_id}-system",
                 seed=system_seed,
+                tls=tls_of(self._settings),
                 registry=self.registry,
                 clock=self.clock,
                 keep=self._supervisor.keep,
@@ -368,6 +375,8 @@ class Parts:
         if self.archive.archiving is not None:
             await self.archive.archiving.begin()
             self.keep("config-archive", self.archive.archiving.run, bound=DEADLINE)
+        if self._certificates:
+            self.keep("certificates", self._certificates.watch)
         await self.checking.start(self.keep)
 
     def doubt(self) -> str | None:
@@ -437,6 +446,7 @@ class Parts:
                 "hub_config_instances": self.rollout.counts,
                 "hub_secrets": self.secrets.counts,
                 **self.archive.labelled(),
+                "hub_tls_expires_seconds": self._certificates.left,
             },
             plain={
                 **self.wellbeing.plain(),

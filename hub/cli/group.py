@@ -44,6 +44,7 @@ VERBS: Final = {
     "watch": Verb("hub.cli.watch:watch", "Show what changes, as it changes."),
     "backup": Verb("hub.cli.backup:backup", "Write what cannot be told again to a file."),
     "restore": Verb("hub.cli.restore:restore", "Put back what a backup has."),
+    "certs": Verb("hub.cli.certs.group:certs", "Make certificates to try TLS with."),
     "contract": Verb("hub.cli.contract:contract", "Write or check the rendered contract."),
     "version": Verb("hub.cli.version:version", "Show the versions of what takes part."),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -11,9 +12,11 @@ import click
 import msgspec
 
 from hub.cli import failure
+from hub.transport.tls import Tls
 from hub.wire.names import is_service_name
 
 DEFAULT_URL: Final = "nats://127.0.0.1:4222"
+_TLS: Final = "hub.cli.tls"
 _SCHEMES: Final = ("nats", "tls")
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -22,7 +25,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 def connection(timeout: float = 5.0, also: str = "") -> Callable[[F], F]:
     """Add `--nats` and `--timeout` (`timeout` by default): parameters `urls` (list of str) and `timeout` (seconds).
 
-    What the timeout is for besides, `also` says.
+    What the timeout is for besides, `also` says. The files of TLS are options, too; `tls_given` has them.
     """
     decorate_urls = click.option(
         "--nats",
@@ -43,7 +46,38 @@ def connection(timeout: float = 5.0, also: str = "") -> Callable[[F], F]:
         show_default=True,
         help=f"How long to wait for NATS, and for each answer{also}.",
     )
-    return lambda command: decorate_urls(decorate_timeout(command))
+    return lambda command: decorate_urls(_tls_options(decorate_timeout(command)))
+
+
+def _tls_options(command: F) -> F:
+    """Add the files by which TLS is spoken with NATS, under the names that the `nats` command has for them."""
+    told = {
+        "ca": "The file of the CAs that NATS servers may have their certificate from [default: the machine's].",
+        "cert": "The file of the certificate to show to NATS servers that ask for one.",
+        "key": "The file of its key.",
+    }
+    for name, meaning in reversed(told.items()):
+        command = click.option(
+            f"--tls-{name}",
+            type=click.Path(dir_okay=False),
+            envvar=[f"HUB_NATS_TLS_{name.upper()}", f"NATS_{name.upper()}"],
+            show_envvar=True,
+            expose_value=False,
+            callback=partial(_remember_tls, name),
+            help=meaning,
+        )(command)
+    return command
+
+
+def _remember_tls(name: str, ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    ctx.meta[f"{_TLS}.{name}"] = value or None
+
+
+def tls_given() -> Tls:
+    """What the options of the command that runs say of TLS."""
+    ctx = click.get_current_context(silent=True)
+    meta = ctx.meta if ctx is not None else {}
+    return Tls(ca=meta.get(f"{_TLS}.ca"), cert=meta.get(f"{_TLS}.cert"), key=meta.get(f"{_TLS}.key"))
 
 
 def json_output(what: str) -> Callable[[F], F]:

@@ -88,12 +88,19 @@ async def _serve(
     server: EmbeddedServer | None = None
     if embedded:
         server = await stack.enter_async_context(EmbeddedServer(settings))
-        hub = Hub(settings, [server.url], metrics=metrics, system_url=server.url, system_seed=server.system_seed)
+        hub = Hub(
+            settings,
+            [server.url],
+            metrics=metrics,
+            system_url=server.url,
+            system_seed=server.system_seed,
+            reload_nats=server.reload,
+        )
     else:
         hub = Hub(settings, list(settings.nats.url), metrics=metrics, system_url=settings.nats.system_url)
     await stack.enter_async_context(hub)
     _calm_collector()
-    sidecar = await stack.enter_async_context(Sidecar(hub, settings.http, metrics))
+    sidecar = await stack.enter_async_context(Sidecar(hub, settings.http, metrics, tls=hub.http_tls))
     where = f", data in {settings.data_dir}" if embedded else ""
     took = f"{monotonic() - began:.1f} s"
     say(f"Central Hub {__version__} ready: NATS {hub.shown_url}, HTTP {sidecar.url}{where} ({took})")

@@ -17,12 +17,20 @@ from hub.cli.running import run
     help="The NATS to work on; several servers are separated by commas "
     "[env var: NATS_URL; default: nats://127.0.0.1:4222].",
 )
+@click.option(
+    "--tls-ca", help="The file of the CAs that NATS servers may have their certificate from [env var: NATS_CA]."
+)
+@click.option("--tls-cert", help="The file of the certificate to show to NATS [env var: NATS_CERT].")
+@click.option("--tls-key", help="The file of its key [env var: NATS_KEY].")
 @click.option("--host", help="Address that HTTP listens on [default: 127.0.0.1].")
 @common_options
 @click.pass_context
 def serve(
     ctx: click.Context,
     nats: str | None,
+    tls_ca: str | None,
+    tls_cert: str | None,
+    tls_key: str | None,
     host: str | None,
     config: Path | None,
     http_port: int | None,
@@ -38,6 +46,9 @@ def serve(
         config,
         {
             "nats.url": nats,
+            "nats.tls_ca": tls_ca,
+            "nats.tls_cert": tls_cert,
+            "nats.tls_key": tls_key,
             "http.host": host,
             "http.port": http_port,
             "log.level": log_level,

@@ -13,9 +13,11 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from hub.cli.failure import AnsweredTooLate, LoginRefused, NobodyAnswers
-from hub.errors import DeadlineExceeded, HubError, Unavailable
+from hub.cli.options import tls_given
+from hub.errors import DeadlineExceeded, HubError, Unavailable, Untrusted
 from hub.transport.connection import ErrorNotice, Notice, Notices, close, connect, describe, without_password
 from hub.transport.requests import Requester
+from hub.transport.tls import explain
 from hub.wire.codec import encode
 from hub.wire.correlation import REQUEST_ID_HEADER, new_request_id
 from hub.wire.fault import raise_for
@@ -119,13 +121,16 @@ async def connected(
     Raises:
         NobodyAnswers: no server answers.
         LoginRefused: one does, and does not let us in.
+        Untrusted: one does, and is not who it should be, or does not take us for who we are.
     """
     where = ", ".join(without_password(url) for url in urls)
     trouble = _Trouble(len(urls), error)
     notices = Notices(disconnected=disconnected, reconnected=reconnected, error=trouble.heard)
     try:
-        client = await connect(urls, name=CLIENT_NAME, notices=notices, timeout=timeout)
-    except Unavailable:
+        client = await connect(urls, name=CLIENT_NAME, notices=notices, tls=tls_given(), timeout=timeout)
+    except Unavailable as error:
+        if isinstance(error, Untrusted) and not trouble.heard_any:
+            raise  # a file that cannot be used, found before anybody was asked
         raise trouble.explain(where) from None
     trouble.connecting = False
     try:
@@ -145,6 +150,11 @@ class _Trouble:
         self._then = then
         self._failures: list[Exception] = []
 
+    @property
+    def heard_any(self) -> bool:
+        """Whether a server has failed."""
+        return bool(self._failures)
+
     async def heard(self, error: Exception) -> None:
         """Take note. While connecting, the last server's error is raised again, which ends the attempt."""
         if "permissions violation" in str(error).lower():
@@ -159,6 +169,11 @@ class _Trouble:
     def explain(self, where: str) -> HubError:
         """Why there is no connection, and what to do about it."""
         for error in self._failures:
+            untrusted = explain(error)
+            if untrusted is not None:
+                return Untrusted(
+                    f"NATS at {where}: {untrusted}. The files are named by --tls-ca, --tls-cert and --tls-key"
+                )
             if "authorization" in str(error).lower() or "authentication" in str(error).lower():
                 return LoginRefused(
                     f"NATS at {where} refuses the login ({describe(error)}): "

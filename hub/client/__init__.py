@@ -23,6 +23,7 @@ from hub.errors import (
     PayloadTooLarge,
     Unavailable,
     Unsupported,
+    Untrusted,
 )
 from hub.wire.discovery import Instance, ServiceSummary
 from hub.wire.registration import Registered
@@ -54,4 +55,5 @@ __all__ = [
     "Synced",
     "Unavailable",
     "Unsupported",
+    "Untrusted",
 ]

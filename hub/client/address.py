@@ -7,6 +7,8 @@ import os
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+from hub.transport.tls import Tls
+
 DEFAULT_NATS_PORT = 4222
 DEFAULT_URL = f"nats://127.0.0.1:{DEFAULT_NATS_PORT}"
 
@@ -15,6 +17,16 @@ def urls_given(urls: str | Sequence[str] | None) -> list[str]:
     """The NATS servers as a list; from `NATS_URL` where none are given, else the one on this machine."""
     urls = urls if urls is not None else os.environ.get("NATS_URL") or DEFAULT_URL
     return [url.strip() for url in urls.split(",") if url.strip()] if isinstance(urls, str) else list(urls)
+
+
+def tls_given(
+    ca: str | os.PathLike[str] | None, cert: str | os.PathLike[str] | None, key: str | os.PathLike[str] | None
+) -> Tls:
+    """The files by which TLS is spoken with NATS; where none is given, those of `NATS_CA`, `NATS_CERT`, `NATS_KEY`."""
+    if ca is None and cert is None and key is None:
+        ca, cert, key = (os.environ.get(f"NATS_{name}") or None for name in ("CA", "CERT", "KEY"))
+    ca, cert, key = (None if path is None else os.fspath(path) for path in (ca, cert, key))
+    return Tls(ca=ca, cert=cert, key=key)
 
 
 async def local_address(urls: Sequence[str], *, timeout: float = 5.0) -> str | None:

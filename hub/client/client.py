@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 
 import msgspec
 
-from hub.client.address import local_address, urls_given
+from hub.client.address import local_address, tls_given, urls_given
 from hub.client.components import ClientComponents
 from hub.client.config import ClientConfig
 from hub.client.configcopy import ConfigCopy
@@ -61,6 +61,11 @@ class CentralHubClient:
         instance_id: Tells this process from others of the service; by default made from name, host and port.
         nats_url: One NATS URL or several (a list, or separated by commas); by default `NATS_URL` from the environment,
             else `nats://127.0.0.1:4222`.
+        tls_ca: The file of the CAs that NATS servers may have their certificate from, in place of those of the machine.
+            Any of these three has TLS spoken, as does a URL that begins with `tls://`; the server's certificate and its
+            name are always verified. Where none is given, `NATS_CA`, `NATS_CERT` and `NATS_KEY` name the files.
+        tls_cert: The file of the certificate to show to NATS servers that ask for one.
+        tls_key: The file of its key.
         protocol: The scheme of the service's URL.
         health_endpoint: The path of its health check.
         metadata: Whatever else others should know; `metadata["capabilities"]` can be discovered by.
@@ -105,6 +110,9 @@ class CentralHubClient:
         host: str | None = None,
         instance_id: str | None = None,
         nats_url: str | Sequence[str] | None = None,
+        tls_ca: str | os.PathLike[str] | None = None,
+        tls_cert: str | os.PathLike[str] | None = None,
+        tls_key: str | os.PathLike[str] | None = None,
         protocol: str = "http",
         health_endpoint: str | None = None,
         metadata: dict[str, Any] | None = None,
@@ -153,6 +161,7 @@ class CentralHubClient:
         self._host = host
         self._registers = port is not None
         self._urls = urls_given(nats_url)
+        self._tls = tls_given(tls_ca, tls_cert, tls_key)
         self._start_timeout = start_timeout
         self._timeout = timeout
         self._zone = zone
@@ -184,6 +193,7 @@ class CentralHubClient:
         """Connect to NATS, without registering anything. Does nothing when connected.
 
         Raises:
+            Untrusted: TLS: the server is not who it should be, or does not take us for who we are.
             Unavailable: no NATS server took the connection within `start_timeout`.
         """
         await self._connect()
@@ -195,7 +205,7 @@ class CentralHubClient:
             if self._registers:
                 self._offer = await completed(self._offer, self._host, self._urls)
             offer = self._offer if self._registers else None
-            session = Session(self._urls, self._offer.name, offer, self.config, self.components)
+            session = Session(self._urls, self._offer.name, offer, self.config, self.components, tls=self._tls)
             await session.open(within=self._start_timeout, or_later=or_later)
             session.warm(self._offer.depends_on, self._timeout)
             self._session, self._rings = session, session.cache.rings

@@ -23,6 +23,7 @@ from hub.errors import HubError, Unavailable
 from hub.transport.connection import Notices, close, connect, describe
 from hub.transport.direct import subscribe_direct
 from hub.transport.requests import Requester
+from hub.transport.tls import Tls, explain
 from hub.wire import fault
 from hub.wire.codec import encode
 from hub.wire.correlation import REQUEST_ID_HEADER
@@ -65,10 +66,14 @@ class Link:
         tasks: Owns the background task.
         on_missed: Called when messages may have been missed: after each return of the connection, and when they came
             faster than they were handled.
+        tls: Whom to trust, and as whom to come.
     """
 
-    def __init__(self, urls: Sequence[str], name: str, tasks: Tasks, on_missed: Callable[[], None]) -> None:
+    def __init__(
+        self, urls: Sequence[str], name: str, tasks: Tasks, on_missed: Callable[[], None], *, tls: Tls | None = None
+    ) -> None:
         self._urls = urls
+        self._tls = tls
         self._name = name
         self._tasks = tasks
         self._on_missed = on_missed
@@ -79,6 +84,7 @@ class Link:
         self._forbidden: dict[str, float] = {}
         self._opening_again = False
         self._closing = False
+        self._untrusted: str | None = None
 
     @property
     def connected(self) -> bool:
@@ -89,6 +95,7 @@ class Link:
         """Connect.
 
         Raises:
+            Untrusted: a server is not who it should be, or does not take us for who we are.
             Unavailable: no server took the connection within so many seconds.
         """
         notices = Notices(
@@ -97,7 +104,7 @@ class Link:
             closed=self._told_closed,
             error=self._told_error,
         )
-        client = await connect(self._urls, name=self._name, notices=notices, timeout=within)
+        client = await connect(self._urls, name=self._name, notices=notices, tls=self._tls, timeout=within)
         if self._requester is not None:
             await self._requester.aclose()
         self._client, self._requester = client, await Requester(client).__aenter__()
@@ -262,6 +269,10 @@ class Link:
             self._tasks.spawn(self._open_again(), "open-again")
 
     async def _told_error(self, error: Exception) -> None:
+        untrusted = explain(error)
+        if untrusted is not None and untrusted != self._untrusted and self._client is not None:
+            log.error("NATS: %s", untrusted)  # it goes on trying, and nothing else would tell why that is in vain
+        self._untrusted = untrusted
         log.debug("NATS: %s", describe(error))
         if isinstance(error, nats.errors.SlowConsumerError):
             self._on_missed()

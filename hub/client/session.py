@@ -22,6 +22,7 @@ from hub.core.canary import traits
 from hub.core.identity import derived_instance_id
 from hub.errors import DeadlineExceeded, HubError, Unavailable
 from hub.transport.connection import without_password
+from hub.transport.tls import Tls
 from hub.wire.registration import Register, Registered
 
 log = logging.getLogger("hub.client")
@@ -36,6 +37,7 @@ class Session:
         offer: What to register, complete; None registers nothing.
         config: The service's configuration, to be kept up to date meanwhile.
         components: The copy of the files that services share, likewise.
+        tls: Whom to trust, and as whom to come.
     """
 
     def __init__(
@@ -45,6 +47,8 @@ class Session:
         offer: Register | None,
         config: ClientConfig,
         components: ClientComponents,
+        *,
+        tls: Tls | None = None,
     ) -> None:
         self._urls = urls
         self._tasks = Tasks()
@@ -54,7 +58,7 @@ class Session:
         self._components = components
         self._registering: asyncio.Task[None] | None = None
         self._back = asyncio.Event()
-        self.link = Link(urls, self._key or name, self._tasks, self._on_missed)
+        self.link = Link(urls, self._key or name, self._tasks, self._on_missed, tls=tls)
         self.cache = Cache(self.link, self._tasks)
         self.registration = (
             None

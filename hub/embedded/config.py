@@ -36,6 +36,22 @@ class Login:
 
 
 @dataclass(frozen=True, slots=True)
+class ListenTls:
+    """The files by which a server speaks TLS: its certificate, its key, and the CAs that clients must be of."""
+
+    cert: str
+    key: str
+    client_ca: str | None = None
+
+    def render(self) -> str:
+        """The block of the configuration file."""
+        lines = [f"  cert_file: {_absolute(self.cert)}", f"  key_file: {_absolute(self.key)}", '  min_version: "1.2"']
+        if self.client_ca is not None:
+            lines += [f"  ca_file: {_absolute(self.client_ca)}", "  verify: true"]
+        return "\n".join(["tls {", *lines, "}", ""])
+
+
+@dataclass(frozen=True, slots=True)
 class ServerConfig:
     """What the server is told.
 
@@ -46,6 +62,7 @@ class ServerConfig:
         everyone: Who a client without credentials is: a login whose seed nobody keeps.
         system: The hub's login to the system account.
         sync_always: Whether every write is synced to the disk before it is acknowledged.
+        tls: The files by which it speaks TLS; None where it speaks none.
     """
 
     folder: Path
@@ -54,6 +71,7 @@ class ServerConfig:
     everyone: Login
     system: Login
     sync_always: bool = True
+    tls: ListenTls | None = None
 
     @property
     def ports_dir(self) -> Path:
@@ -83,7 +101,7 @@ accounts {{
   {ACCOUNT} {{ jetstream: enabled, users: [{{ nkey: {self.everyone.public} }}] }}
   SYS {{ users: [{{ nkey: {self.system.public} }}] }}
 }}
-"""
+{self.tls.render() if self.tls is not None else ""}"""
 
     def write(self) -> Path:
         """Write it, for the owner's eyes only, and return its path."""
@@ -96,3 +114,7 @@ accounts {{
 
 def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
+
+
+def _absolute(path: str) -> str:
+    return _quoted(str(Path(path).resolve()))

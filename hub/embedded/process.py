@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import sys
 from pathlib import Path
 from typing import Final
@@ -96,6 +97,12 @@ class ServerProcess:
         code = await self._process.wait()
         self._let_go()
         return code
+
+    def hang_up(self) -> None:
+        """Have it read its configuration, and the files that this names, again."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGHUP)
 
     async def stop(self) -> None:
         """End it: politely, and after 2 s by force."""

@@ -11,7 +11,7 @@ from typing import Final, Self
 import structlog
 
 from hub.embedded import binary
-from hub.embedded.config import Login, ServerConfig
+from hub.embedded.config import ListenTls, Login, ServerConfig
 from hub.embedded.datadir import DataDir
 from hub.embedded.process import ServerProcess
 from hub.errors import StartupError
@@ -35,7 +35,8 @@ class EmbeddedServer:
 
     Args:
         settings: Where to listen (`nats.host`, `nats.port`), where the data lie (`data_dir`), which program to run
-            (`nats.server`), when it syncs (`nats.sync`).
+            (`nats.server`), when it syncs (`nats.sync`), by which files it speaks TLS (`nats.listen_cert` and those
+            beside it).
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -48,6 +49,7 @@ class EmbeddedServer:
             everyone=Login.fresh(),
             system=Login.fresh(),
             sync_always=settings.nats.sync == "always",
+            tls=_tls_of(settings),
         )
         self._program = ""
         self._lock = -1
@@ -59,7 +61,8 @@ class EmbeddedServer:
     def url(self) -> str:
         """Where clients on this machine connect."""
         host = _EVERYWHERE.get(self._config.host, self._config.host)
-        return f"nats://[{host}]:{self._config.port}" if ":" in host else f"nats://{host}:{self._config.port}"
+        scheme = "nats" if self._config.tls is None else "tls"
+        return f"{scheme}://[{host}]:{self._config.port}" if ":" in host else f"{scheme}://{host}:{self._config.port}"
 
     @property
     def system_seed(self) -> str:
@@ -70,6 +73,11 @@ class EmbeddedServer:
     def pid(self) -> int | None:
         """The process id of the server; None while it is being started again."""
         return self._process.pid if self._process is not None else None
+
+    def reload(self) -> None:
+        """Have it read its certificate again; open connections go on. One that it cannot use leaves the one before."""
+        if self._process is not None:
+            self._process.hang_up()
 
     async def wait_failed(self) -> None:
         """Return never, unless the server cannot be kept running; then raise why.
@@ -154,3 +162,10 @@ class EmbeddedServer:
             return
         with contextlib.suppress(asyncio.InvalidStateError):
             self._failed.set_exception(task.exception() or RuntimeError("the supervisor of nats-server ended"))
+
+
+def _tls_of(settings: Settings) -> ListenTls | None:
+    nats = settings.nats
+    if nats.listen_cert is None or nats.listen_key is None:
+        return None
+    return ListenTls(nats.listen_cert, nats.listen_key, nats.listen_client_ca)

@@ -24,7 +24,7 @@ class Wellbeing:
         nats: Looks at NATS.
         dependencies: Those that are configured.
         doubt: Why the hub doubts what it hears, if it does.
-        files: How the files are that it is given: configuration, components.
+        files: How the files are that it is given: configuration, components, certificates.
         secrets: How its secrets are.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -27,6 +28,10 @@ NEVER_SHOWN: Final = frozenset({"secrets.key"})
 Network = Annotated[str, Meta(min_length=1)]
 """An address, or a range of them as in `10.0.0.0/8`."""
 
+_ORIGIN: Final = re.compile(r"(https?)://([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(:([1-9][0-9]{0,4}))?")
+_USUAL_PORTS: Final = {"http": "80", "https": "443"}
+ANY_ORIGIN: Final = "*"
+
 
 class _Section(Struct, frozen=True, kw_only=True):
     """Settings that belong together. Shown without the secrets in them."""
@@ -40,6 +45,30 @@ class _Section(Struct, frozen=True, kw_only=True):
         return f"{type(self).__name__}({values})"
 
 
+def _check_pair(section: Struct, cert: str, key: str) -> None:
+    """A certificate comes with its key."""
+    for one, other in ((cert, key), (key, cert)):
+        _check_needs(section, one, other)
+
+
+def _check_needs(section: Struct, one: str, other: str) -> None:
+    given, needed = (getattr(section, name.rpartition(".")[2]) for name in (one, other))
+    if given is not None and needed is None:
+        raise SettingsError(f"{other}: expected a file, since {one} is given, got nothing", field=other)
+
+
+def _check_origin(key: str, origin: str) -> None:
+    """As browsers spell it, or it would never be the same."""
+    found = _ORIGIN.fullmatch(origin)
+    if origin == ANY_ORIGIN or (found and found[5] != _USUAL_PORTS[found[1]] and int(found[5] or 0) <= 65535):
+        return
+    raise SettingsError(
+        f'{key}: expected "*" or origins as browsers send them, such as https://app.example or http://localhost:3000 '
+        f"(in lower case, without a path, and without the port that goes without saying), got {shown(origin)}",
+        field=key,
+    )
+
+
 class Nats(_Section, frozen=True, kw_only=True):
     """Which NATS to work on, and how to run one's own."""
 
@@ -51,6 +80,17 @@ class Nats(_Section, frozen=True, kw_only=True):
     port: Port = 4222
     server: Text | None = None
     sync: Literal["always", "interval"] = "always"
+    tls_ca: Text | None = None
+    tls_cert: Text | None = None
+    tls_key: Text | None = None
+    listen_cert: Text | None = None
+    listen_key: Text | None = None
+    listen_client_ca: Text | None = None
+
+    def __post_init__(self) -> None:
+        _check_pair(self, "nats.tls_cert", "nats.tls_key")
+        _check_pair(self, "nats.listen_cert", "nats.listen_key")
+        _check_needs(self, "nats.listen_client_ca", "nats.listen_cert")
 
 
 class Http(_Section, frozen=True, kw_only=True):
@@ -60,6 +100,24 @@ class Http(_Section, frozen=True, kw_only=True):
     port: Port = 7000
     max_connections: Annotated[int, Meta(ge=16, le=100_000)] = 2048
     watchers: Annotated[int, Meta(ge=0, le=10_000)] = 200
+    tls_cert: Text | None = None
+    tls_key: Text | None = None
+    tls_client_ca: Text | None = None
+    tls_client: Literal["required", "optional"] = "required"
+    cors_origins: tuple[Text, ...] = ()
+    cors_credentials: bool = False
+
+    def __post_init__(self) -> None:
+        _check_pair(self, "http.tls_cert", "http.tls_key")
+        _check_needs(self, "http.tls_client_ca", "http.tls_cert")
+        for origin in self.cors_origins:
+            _check_origin("http.cors_origins", origin)
+        if self.cors_credentials and ANY_ORIGIN in self.cors_origins:
+            raise SettingsError(
+                'http.cors_credentials: expected false while http.cors_origins has "*", got true: with credentials, '
+                "name the origins",
+                field="http.cors_credentials",
+            )
 
 
 class Log(_Section, frozen=True, kw_only=True):
@@ -134,6 +192,7 @@ class Health(_Section, frozen=True, kw_only=True):
 
     dependency_interval: Annotated[float, Meta(ge=0.1, le=3600)] = 5.0
     dependency_timeout: Annotated[float, Meta(ge=0.1, le=60)] = 2.0
+    certificate_warning: Annotated[float, Meta(ge=0, le=31_536_000.0)] = 1_209_600.0
 
 
 class Leader(_Section, frozen=True, kw_only=True):

@@ -15,6 +15,9 @@ from hub.settings.model import NEVER_SHOWN, Settings
 
 PLATFORM_NAMES: Final = {
     "NATS_URL": "nats.url",
+    "NATS_CA": "nats.tls_ca",
+    "NATS_CERT": "nats.tls_cert",
+    "NATS_KEY": "nats.tls_key",
     "DATABASE_URL": "platform.database_url",
     "CACHE_URL": "platform.cache_url",
     "KAFKA_BROKERS": "platform.kafka_brokers",

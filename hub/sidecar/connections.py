@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Coroutine
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from hub.errors import HubError, InvalidRequest
 from hub.sidecar.problems import MEDIA_TYPE, RequestTimeout, document
-from hub.sidecar.replies import SECURITY
+from hub.sidecar.replies import HSTS, SECURITY, STRICT_TRANSPORT
 from hub.sidecar.requests import PATIENCE
 
 STALLED: Final = 20.0
@@ -29,6 +30,13 @@ MAX_UNREAD: Final = 1024 * 1024
 
 _A_TURN: Final = 1
 """Connections that are looked at before everything else on the event loop gets its turn."""
+
+
+class Open(Protocol):
+    """A connection."""
+
+    def abort(self) -> None:
+        """Close it at once."""
 
 
 class Connections:
@@ -43,25 +51,39 @@ class Connections:
         self._loop = asyncio.get_running_loop()
         self._turns = _A_TURN
         self._came: deque[tuple[GuardedProtocol, bytes]] = deque()
-        self._idle: dict[GuardedProtocol, None] = {}
+        self._idle: dict[Open, None] = {}
         self._open = 0
+        self._greetings: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return self._open
 
-    def opened(self, connection: GuardedProtocol) -> None:
+    def opened(self, connection: Open) -> None:
         """Another one. The one that has been idle for longest makes room for it, if need be; itself if none is."""
         self._open += 1
         self._idle[connection] = None
         if self._open > self._limit:
             longest = next(iter(self._idle))
             del self._idle[longest]
-            longest.transport.abort()
+            longest.abort()
 
-    def closed(self, connection: GuardedProtocol) -> None:
+    def closed(self, connection: Open) -> None:
         """One less."""
         self._open -= 1
         self._idle.pop(connection, None)
+
+    def greet(self, greeting: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Have a handshake made, which ends by itself, or with all of them."""
+        task = self._loop.create_task(greeting)
+        self._greetings.add(task)
+        task.add_done_callback(self._greetings.discard)
+        return task
+
+    async def aclose(self) -> None:
+        """Make no handshake any more. Connections that are past theirs are uvicorn's to close."""
+        for task in (greetings := list(self._greetings)):
+            task.cancel()
+        await asyncio.gather(*greetings, return_exceptions=True)
 
     def idle(self, connection: GuardedProtocol) -> None:
         """It has been answered."""
@@ -145,6 +167,10 @@ class GuardedProtocol(H11Protocol):
             self._stop_asking()
             self._guard.busy(self)
 
+    def abort(self) -> None:
+        """Close it at once."""
+        self.transport.abort()
+
     def hold(self) -> None:
         """Read no more of it until what has come is looked at: a few who send fast would fill the memory."""
         if not self._held and not self.transport.is_closing():
@@ -206,6 +232,8 @@ class GuardedProtocol(H11Protocol):
         body = document(error, "")
         reason = HTTPStatus(error.status).phrase
         headers = {**SECURITY, "content-type": MEDIA_TYPE, "content-length": str(len(body)), "connection": "close"}
+        if self.scheme == "https":
+            headers[STRICT_TRANSPORT] = HSTS
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self.transport.write(f"HTTP/1.1 {error.status} {reason}\r\n{head}\r\n".encode() + body)
         self.transport.close()

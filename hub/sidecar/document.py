@@ -21,7 +21,7 @@ async def openapi_json(serving: Serving, row: Row, request: Request) -> Response
 
 async def docs_page(serving: Serving, row: Row, request: Request) -> Response:
     """Every route explained on one page that loads nothing from anywhere."""
-    body = await asyncio.to_thread(_page, serving.table)
+    body = await asyncio.to_thread(_page, serving.table, request.url.scheme)
     headers = {"content-security-policy": page.POLICY}
     return tagged(request, respond(body, media_type="text/html; charset=utf-8", headers=headers))
 
@@ -32,5 +32,5 @@ def _openapi(table: tuple[Row, ...]) -> bytes:
 
 
 @cache
-def _page(table: tuple[Row, ...]) -> bytes:
-    return page.render(table, openapi.document(table)).encode()
+def _page(table: tuple[Row, ...], scheme: str) -> bytes:
+    return page.render(table, openapi.document(table), scheme).encode()

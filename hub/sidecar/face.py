@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 import structlog
 from starlette.requests import ClientDisconnect, Request
@@ -11,7 +12,9 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hub.errors import HubError, InternalError, NotFound
+from hub.sidecar.origins import NOBODY, Origins, preflight
 from hub.sidecar.problems import MethodNotAllowed, refusal
+from hub.sidecar.replies import HSTS, STRICT_TRANSPORT, respond
 from hub.sidecar.row import Row, Serving
 from hub.telemetry.meter import ResponseMeter
 from hub.telemetry.request import RequestContext
@@ -24,15 +27,24 @@ _REFUSED = 400
 """The status from which on a request did not succeed."""
 
 
-def application(serving: Serving, meter: ResponseMeter) -> ASGIApp:
-    """What answers every request."""
-    places = {
-        row.path: Place(serving, (one for one in serving.table if one.path == row.path), meter, row.path)
-        for row in serving.table
-    }
+def application(serving: Serving, meter: ResponseMeter, origins: Origins = NOBODY, *, secure: bool = False) -> ASGIApp:
+    """What answers every request.
+
+    Args:
+        serving: What answers.
+        meter: Where to count.
+        origins: Whose pages may read the answers.
+        secure: Whether it is only reached over TLS.
+    """
+    make = partial(Place, serving, meter=meter, origins=origins, secure=secure)
+    places = {row.path: make(_rows(serving, row.path), name=row.path) for row in serving.table}
     by_generality = sorted(places, key=lambda path: "{" in path)  # `/config/reload` is no service
     routes = [Route(path, places[path]) for path in by_generality]
-    return Router(routes, redirect_slashes=False, default=Place(serving, (), meter, OTHER))
+    return Router(routes, redirect_slashes=False, default=make((), name=OTHER))
+
+
+def _rows(serving: Serving, path: str) -> Iterable[Row]:
+    return (row for row in serving.table if row.path == path)
 
 
 class Place:
@@ -43,15 +55,29 @@ class Place:
         rows: The rows of this path; none for all paths that there are no rows for.
         meter: Where to count.
         name: Under which name.
+        origins: Whose pages may read the answers.
+        secure: Whether it is only reached over TLS.
     """
 
-    def __init__(self, serving: Serving, rows: Iterable[Row], meter: ResponseMeter, name: str) -> None:
+    def __init__(
+        self,
+        serving: Serving,
+        rows: Iterable[Row],
+        *,
+        meter: ResponseMeter,
+        name: str,
+        origins: Origins,
+        secure: bool,
+    ) -> None:
         self._serving = serving
         self._rows: dict[str, Row] = {row.method: row for row in rows}
         if "GET" in self._rows:
             self._rows["HEAD"] = self._rows["GET"]
         self._meter = meter
         self._name = name
+        self._origins = origins if origins else None
+        self._preflight = preflight(self._rows.values())
+        self._more = {STRICT_TRANSPORT: HSTS} if secure else None
         for row in self._rows.values():
             meter.expect(name, row.status)
 
@@ -64,6 +90,10 @@ class Place:
             except ClientDisconnect:
                 return  # there is nobody to answer
             response.headers.update(context.reply_headers(failed=response.status_code >= _REFUSED))
+            if self._more is not None:
+                response.headers.update(self._more)
+            if self._origins is not None:
+                self._origins.tell(request.headers.get("origin"), response)
         self._meter.count(self._name, response.status_code)
         await response(scope, receive, send)
 
@@ -73,6 +103,8 @@ class Place:
             row = self._rows.get(request.method)
             if row is not None:
                 return await row.handle(self._serving, row, request)
+            if self._origins is not None and self._rows and self._origins.asks(request):
+                return respond(b"", 204, headers=self._preflight)
             if not self._rows:
                 raise NotFound(f"path: there is nothing at {path[:200]!r}; GET / lists what there is")
             allowed = ", ".join(self._rows)

@@ -14,7 +14,7 @@ POLICY: Final = (
 )
 """What a browser may load for it: nothing."""
 
-_ADDRESS: Final = "http://127.0.0.1:7000"
+_ADDRESS: Final = "127.0.0.1:7000"
 _SAMPLES: Final = {"name": "api-gateway", "instance_id": "a1", "service": "trading-engine"}
 _STYLE: Final = """
 :root { color-scheme: light dark; --line: #8884; --dim: #888; --accent: #0a7d4f; }
@@ -34,10 +34,10 @@ nav li { list-style: none; }
 Node = dict[str, Any]
 
 
-def render(table: tuple[Row, ...], document: Node) -> str:
-    """The page."""
+def render(table: tuple[Row, ...], document: Node, scheme: str) -> str:
+    """The page. It shows commands with URLs of this scheme."""
     links = "".join(f'<li><a href="#{_anchor(row)}"><code>{_title(row)}</code></a></li>' for row in table)
-    sections = "".join(_section(row, document) for row in table)
+    sections = "".join(_section(row, document, scheme) for row in table)
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Central Hub {__version__}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>'
@@ -47,15 +47,15 @@ def render(table: tuple[Row, ...], document: Node) -> str:
     )
 
 
-def curl(row: Row) -> str:
+def curl(row: Row, scheme: str = "http") -> str:
     """A command that asks for it."""
     path = row.path
     for place, sample in _SAMPLES.items():
         path = path.replace(f"{{{place}}}", sample)
-    return " ".join(filter(None, ("curl", row.example, _ADDRESS + path)))
+    return " ".join(filter(None, ("curl", row.example, f"{scheme}://{_ADDRESS}{path}")))
 
 
-def _section(row: Row, document: Node) -> str:
+def _section(row: Row, document: Node, scheme: str) -> str:
     operation = document["paths"][row.path][row.method.lower()]
     parts = [
         f'<h2 id="{_anchor(row)}"><b>{row.method}</b> <code>{escape(row.path)}</code></h2>',
@@ -66,7 +66,7 @@ def _section(row: Row, document: Node) -> str:
         schema = operation["requestBody"]["content"][JSON]["schema"]
         parts.append(f"<p>Body: {_fields(row.body.__name__, _resolved(schema, document))}</p>")
     parts += [_event(name, kind.__name__, document) for name, kind in row.events.items()]
-    parts += [_responses(operation["responses"], document), f"<pre>{escape(curl(row))}</pre>"]
+    parts += [_responses(operation["responses"], document), f"<pre>{escape(curl(row, scheme))}</pre>"]
     return "".join(parts)
 
 

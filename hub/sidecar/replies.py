@@ -14,8 +14,13 @@ SECURITY: Final = {
     "x-content-type-options": "nosniff",
     "cache-control": "no-store",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
 }
-"""What every response says: it is what it says it is, it is of this moment, and it shows nothing from elsewhere."""
+"""What every response says: it is what it says it is, it is of this moment, it shows nothing from elsewhere, and tells
+nobody where one has been."""
+STRICT_TRANSPORT: Final = "strict-transport-security"
+HSTS: Final = "max-age=31536000"
+"""For a year, browsers come to this host over TLS alone. Said over TLS alone, since they heed it nowhere else."""
 
 _NOT_MODIFIED: Final = 304
 

@@ -7,7 +7,8 @@ import contextlib
 import errno
 import logging
 import socket
-from collections.abc import Iterator
+import ssl
+from collections.abc import Callable, Iterator
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -21,6 +22,8 @@ from hub.sidecar.connections import Connections, GuardedProtocol
 from hub.sidecar.descriptors import make_room
 from hub.sidecar.face import application
 from hub.sidecar.feed import Feed
+from hub.sidecar.greeting import Greeting
+from hub.sidecar.origins import Origins
 from hub.sidecar.ports import Hub
 from hub.sidecar.row import Serving
 from hub.sidecar.table import TABLE
@@ -69,16 +72,20 @@ class Sidecar:
         hub: What to ask.
         settings: Where to listen, and how much to take on.
         metrics: Where to count.
+        tls: How to speak TLS now; None speaks none.
     """
 
-    def __init__(self, hub: Hub, settings: Http, metrics: Metrics) -> None:
+    def __init__(
+        self, hub: Hub, settings: Http, metrics: Metrics, *, tls: Callable[[], ssl.SSLContext] | None = None
+    ) -> None:
         self._host = settings.host
         self._port = settings.port
+        self._tls = tls
         self._connections = Connections(make_room(settings.max_connections))
         self._feed = Feed(hub.catalog, limit=settings.watchers)
         self._serving = Serving(hub=hub, feed=self._feed, table=TABLE)
         logging.getLogger("uvicorn.error").addFilter(_is_news)
-        self._face = application(self._serving, metrics.http)
+        self._face = application(self._serving, metrics.http, Origins.of(settings), secure=tls is not None)
         self._server: _Server | None = None
         self._task: asyncio.Task[None] | None = None
         self._ending = asyncio.Event()
@@ -90,7 +97,7 @@ class Sidecar:
     def url(self) -> str:
         """Where it listens."""
         host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self._port}"
+        return f"{'http' if self._tls is None else 'https'}://{host}:{self._port}"
 
     async def __aenter__(self) -> Self:
         try:
@@ -112,6 +119,7 @@ class Sidecar:
             await asyncio.wait([self._task], timeout=_STOP_WITHIN + 0.5)
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        await self._connections.aclose()
 
     def _call_off(self) -> None:
         """Let nobody wait or watch any more."""
@@ -167,10 +175,16 @@ class Sidecar:
             proxy_headers=False,
             timeout_keep_alive=_KEEP_ALIVE,
             timeout_graceful_shutdown=int(_STOP_WITHIN),
-            http=partial(GuardedProtocol, guard=self._connections),  # type: ignore[arg-type]  # it is only called
+            http=self._protocol(),  # type: ignore[arg-type]  # it is only called
             server_header=False,
             backlog=_BACKLOG,
         )
+
+    def _protocol(self) -> Callable[..., asyncio.Protocol]:
+        """What a connection is met with."""
+        if self._tls is None:
+            return partial(GuardedProtocol, guard=self._connections)
+        return partial(Greeting, guard=self._connections, tls=self._tls)
 
     def _listen(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET

@@ -176,6 +176,12 @@ CATALOGUE: Final = (
         "Changes that were gone before this replica could write them to PostgreSQL.",
         ("stream",),
     ),
+    Described(
+        "hub_tls_expires_seconds",
+        "gauge",
+        "Time until a certificate that the hub shows expires, by use: http, nats_client or nats_server; below 0 after.",
+        ("use",),
+    ),
     Described("hub_build_info", "gauge", "Always 1; the label says which version runs.", ("version",)),
     Described("process_virtual_memory_bytes", "gauge", "Virtual memory of the hub process (Linux)."),
     Described("process_resident_memory_bytes", "gauge", "Memory that the hub process occupies (Linux)."),

@@ -28,6 +28,7 @@ _OWN: Final = (
     "hub_archive_",
     "hub_components_",
     "hub_secrets",
+    "hub_tls_",
 )
 OWN_HEALTH: Final = tuple(name for name in _KNOWN if name.startswith(_OWN))
 """The metrics of the hub's own health, which `Sources` takes by their names."""

@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import nats.errors
 from nats.aio.client import Client
 
-from hub.errors import Unavailable
+from hub.errors import Unavailable, Untrusted
 from hub.transport.direct import DirectClient
+from hub.transport.tls import Refused, Tls, Unusable, explain
 
 PING_INTERVAL = 2
 MAX_OUTSTANDING_PINGS = 2
@@ -55,24 +56,30 @@ async def connect(
     name: str,
     notices: Notices | None = None,
     credentials: Credentials | None = None,
+    tls: Tls | None = None,
     timeout: float = 5.0,
 ) -> Client:
     """Connect, trying every URL until one answers or `timeout` seconds have passed.
 
-    Once connected, the client reconnects for ever; `notices` tell its owner of every loss and return.
+    Once connected, the client reconnects for ever; `notices` tell its owner of every loss and return. TLS is spoken
+    where the URL begins with `tls://`, where anything of `tls` is given, and where the server wants it.
 
     Raises:
+        Untrusted: a server is not who it should be, or does not take us for who we are; or a file of `tls` is none.
         Unavailable: no server took the connection in time; the message names the servers and the cause.
     """
     servers = [urls] if isinstance(urls, str) else list(urls)
     told = notices or Notices()
     login = credentials or Credentials()
     client = DirectClient()
+    client.tls = tls or Tls()
+    _check(client.tls)
     last: list[Exception] = []
 
     async def on_error(error: Exception) -> None:
-        if not any(isinstance(earlier, nats.errors.AuthorizationError) for earlier in last):
-            last[:] = [error]  # a server that refuses a login closes at once, and may be heard to close alone
+        # a server that refuses a login, or a certificate, closes at once, and may be heard to close alone
+        if not any(isinstance(earlier, nats.errors.AuthorizationError | Refused) for earlier in last):
+            last[:] = [error]
         await told.error(error)
 
     try:
@@ -99,8 +106,25 @@ async def connect(
         cause = last[0] if last and isinstance(error, TimeoutError) else error
         await _abandon(client)
         where = ", ".join(without_password(url) for url in servers)
+        untrusted = explain(cause, _host(servers))
+        if untrusted is not None:
+            raise Untrusted(f"NATS at {where}: {untrusted}") from None
         raise Unavailable(f"NATS: no server took the connection at {where} ({_why(cause)})") from None
     return client
+
+
+def _check(tls: Tls) -> None:
+    """Tell of files that cannot be used before anybody waits for a server. Raises Untrusted."""
+    try:
+        if tls:
+            tls.check()
+    except Unusable as error:
+        raise Untrusted(str(error)) from None
+
+
+def _host(servers: Sequence[str]) -> str:
+    """The host of the server, where there is but one."""
+    return (_split(servers[0]).hostname or "") if len(servers) == 1 else ""
 
 
 async def close(client: Client, *, timeout: float = 1.0) -> None:
@@ -135,8 +159,12 @@ def describe(error: BaseException) -> str:
 
 def without_password(url: str) -> str:
     """The URL as it may be shown: scheme, host and port, no user, no password, no query."""
-    parts = urlsplit(url if "://" in url else f"nats://{url}")
+    parts = _split(url)
     host = parts.hostname or ""
     if ":" in host:
         host = f"[{host}]"
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
+
+
+def _split(url: str) -> SplitResult:
+    return urlsplit(url if "://" in url else f"nats://{url}")

@@ -24,7 +24,7 @@ from hub.wire.codec import Decoder
 from tests.documents import DEPLOY, prose
 
 DOCUMENT = openapi.document(TABLE)
-PAGE = page.render(TABLE, DOCUMENT)
+PAGE = page.render(TABLE, DOCUMENT, "http")
 each_row = pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row.method} {row.path}")
 
 
