@@ -13,7 +13,7 @@ from nats.aio.msg import Msg
 
 from hub.store import backup
 from hub.store.ledger import JetStreamLedger
-from hub.store.streams import CONFIG, DESIRED, ensure
+from hub.store.streams import CONFIG, ensure
 from hub.transport.connection import connect
 from hub.transport.requests import Requester
 from hub.wire.codec import encode
@@ -38,7 +38,7 @@ async def written(folder: Path) -> Path:
     with NatsServer(folder / "origin") as server:
         client = await connect(server.url, name="writer")
         async with Requester(client) as requester:
-            for spec in (CONFIG, DESIRED):
+            for spec in backup.BUCKETS:
                 await ensure(requester, spec)
             ledger = JetStreamLedger(client, requester, CONFIG)
             last = 0

@@ -160,6 +160,6 @@ async def test_ten_thousand_services_are_told_in_as_many_lines_as_one(tmp_path: 
             took = time.monotonic() - began
             on_nats = await client.request("hub.metrics", b"", timeout=30)
     assert series(of_many) == series(of_one)
-    assert len(of_many.splitlines()) < 1000
+    assert len(of_many.splitlines()) < 2000
     assert took < 5  # about 10 ms on an idle machine; what this must catch is a cost for every service's every series
     assert f"hub_services {float(_MANY)}" in on_nats.data.decode()
