@@ -27,7 +27,7 @@ up: $(STAMP) ## Set up and run the hub with its embedded NATS (ARGS="--http-port
 
 test: $(STAMP) ## Set up and run all tests (ARGS="-k name" ...)
 	@echo "running the tests (parallel, then those that need the machine to themselves) ..."
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup -m "not serial and not system" $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --max-worker-restart 0 --dist loadgroup -m "not serial and not system" $(ARGS)
 	@$(BIN)/python -m pytest -q -m "serial and not system" $(ARGS) || test $$? -eq 5
 
 test-other: $(STAMP) ## Run the unit tests on the newest other CPython found

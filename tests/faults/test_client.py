@@ -16,7 +16,7 @@ from tests.clients import ExampleProcess, consumer, eventually, known, service, 
 from tests.hubs import HubProcess
 from tests.proxy import Proxy
 from tests.servers import NatsServer
-from tests.waiting import until
+from tests.waiting import end, until
 
 
 class Seeker:
@@ -45,8 +45,7 @@ async def seeking(client: CentralHubClient, name: str) -> AsyncIterator[Seeker]:
     try:
         yield seeker
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end(task)
 
 
 async def is_stale(client: CentralHubClient, name: str) -> bool:

@@ -23,7 +23,7 @@ from tests.postgres_server import PostgresServer
 from tests.process import ServerProcess
 from tests.redis_server import RedisServer
 from tests.servers import NatsCluster, NatsServer
-from tests.waiting import until
+from tests.waiting import end, until
 
 PASSWORD = "hidden-word"
 QUICK = {"HUB_HEALTH_DEPENDENCY_INTERVAL": "0.2", "HUB_HEALTH_DEPENDENCY_TIMEOUT": "1"}
@@ -214,9 +214,7 @@ async def test_a_nats_that_is_restarted_under_load_makes_the_hub_unhealthy_for_a
                 await seen.until_health("healthy", "healthy")
             assert await ids(client, "steady") == ["s1"]
             assert (await http.get("/metrics")).text.count("hub_nats_reconnects_total 2.0") == 1
-            for task in asking:
-                task.cancel()
-            await asyncio.gather(*asking, return_exceptions=True)
+            await end(*asking)
             assert expired == []
             tasks = (await seen.health())["details"]["tasks"]
             assert {task["restarts"] for task in tasks.values()} == {0}, "an outage is no failure of a task"

@@ -28,6 +28,7 @@ from tests.clients import eventually
 from tests.http import Events, address, browsing, problem, watching
 from tests.hubs import HubProcess
 from tests.servers import NatsServer
+from tests.waiting import end
 
 _HEAD = b"POST /discovery/register HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n"
 _LIVEZ = b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -284,9 +285,7 @@ async def test_a_hundred_who_send_as_fast_as_they_can_do_not_fill_the_memory(own
             await asyncio.sleep(0.02)
         async with browsing(own_hub) as http:
             assert (await http.get("/livez")).status_code == 200
-    for task in flooding:
-        task.cancel()
-    await asyncio.gather(*flooding, return_exceptions=True)
+    await end(*flooding)
 
 
 # --- watching

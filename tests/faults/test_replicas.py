@@ -19,7 +19,7 @@ from nats.aio.msg import Msg
 from tests.calls import call, connected, ids, register
 from tests.hubs import HubProcess
 from tests.servers import NatsServer
-from tests.waiting import until
+from tests.waiting import end, until
 
 QUESTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("hub.services", {}),
@@ -149,8 +149,7 @@ async def test_a_hub_that_wakes_up_after_its_term_harms_nobody(tmp_path: Path, w
             for _ in range(10):
                 assert len(await ids(client, "lively")) == 30
             assert stored == [], "somebody was marked or removed"
-            beating.cancel()
-            await asyncio.gather(beating, return_exceptions=True)
+            await end(beating)
 
 
 def hears_again(output: str) -> bool:
