@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -60,3 +62,17 @@ async def discover(client: Client, name: str, **given: Any) -> Any:
 async def ids(client: Client, name: str, **given: Any) -> list[str]:
     """The ids of the instances that a discovery finds."""
     return [instance["instance_id"] for instance in (await discover(client, name, **given))["instances"]]
+
+
+async def held_by(client: Client, stream: str, servers: int, seconds: float) -> str:
+    """Wait until so many servers have all of a stream, since one that still reads can replace no other; its leader."""
+    deadline = time.monotonic() + seconds
+    while True:
+        info = await client.jetstream().stream_info(stream)
+        cluster = info.cluster
+        others = (cluster and cluster.replicas) or []
+        if cluster and cluster.leader and [peer.current for peer in others] == [True] * (servers - 1):
+            assert info.config.num_replicas == servers
+            return cluster.leader
+        assert time.monotonic() < deadline, f"{stream}: {cluster}, expected {servers} servers that have it"
+        await asyncio.sleep(0.1)

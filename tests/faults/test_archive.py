@@ -282,6 +282,7 @@ async def test_changes_as_fast_as_hubs_take_them_are_archived_without_a_gap(
         assert await metric(hub, "hub_archive_missing_total") == 0
 
 
+@pytest.mark.timeout(300)  # the log may take half a minute to go on
 async def test_a_cluster_that_loses_the_server_that_leads_bucket_and_log_leaves_no_gap(
     tmp_path: Path, postgres: PostgresServer
 ) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import nats.errors
+import pytest
 from nats.aio.client import Client
 
-from tests.calls import connected, discover, ids, register
+from tests.calls import connected, discover, held_by, ids, register
 from tests.hubs import HubProcess
 from tests.instance import InstanceProcess
 from tests.servers import NatsCluster, NatsServer
@@ -82,20 +83,7 @@ async def register_in_time(client: Client, name: str, seconds: float, **given: A
         await asyncio.sleep(0.2)
 
 
-async def held_by(client: Client, stream: str, servers: int, seconds: float) -> str:
-    """Wait until so many servers have all of a stream, since one that still reads can replace no other; its leader."""
-    deadline = time.monotonic() + seconds
-    while True:
-        info = await client.jetstream().stream_info(stream)
-        cluster = info.cluster
-        others = (cluster and cluster.replicas) or []
-        if cluster and cluster.leader and [peer.current for peer in others] == [True] * (servers - 1):
-            assert info.config.num_replicas == servers
-            return cluster.leader
-        assert time.monotonic() < deadline, f"{stream}: {cluster}, expected {servers} servers that have it"
-        await asyncio.sleep(0.1)
-
-
+@pytest.mark.timeout(300)  # elections, on a busy machine
 async def test_on_a_cluster_the_registry_is_replicated_and_outlives_a_server(tmp_path: Path) -> None:
     with NatsCluster(tmp_path / "cluster") as cluster:
         urls = ",".join(cluster.urls)
