@@ -73,6 +73,28 @@ class Channel(Struct, frozen=True, kw_only=True):
         return ".".join(tokens)
 
 
+def request(
+    name: str,
+    address: str,
+    payload: type[Struct],
+    reply: type[Struct],
+    description: str,
+    publishers: tuple[Role, ...] = (OPERATOR,),
+) -> Channel:
+    """A request that one replica of the hub answers: of operators, where nobody else is named."""
+    return Channel(
+        name=name,
+        address=address,
+        kind="request",
+        publishers=publishers,
+        subscribers=(HUB,),
+        queue=subjects.QUEUE_GROUP,
+        payload=payload,
+        reply=reply,
+        description=description,
+    )
+
+
 PARAMETERS: Final[dict[str, Parameter]] = {
     "service": Parameter(description="Name of the service: a DNS label.", pattern=SERVICE_PATTERN),
     "instance": Parameter(description="Id of the instance: 1..64 of A-Z, a-z, 0-9, _ and -.", pattern=INSTANCE_PATTERN),

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from hub.wire import subjects
 from hub.wire.admin import Desires, Drain, GetDesired, Maintenance, OverrideMetadata, OverrideWeight, Undrain
-from hub.wire.channel import HUB, OPERATOR, READER, SERVICE, Channel
+from hub.wire.channel import HUB, OPERATOR, READER, SERVICE, Channel, request
 from hub.wire.components import (
     ComponentsRecord,
 )
@@ -28,17 +28,7 @@ from hub.wire.sharedchannels import SHARED_CHANNELS
 
 def _admin(name: str, address: str, payload: type[Struct], description: str) -> Channel:
     """A request of operators about what they want of instances."""
-    return Channel(
-        name=name,
-        address=address,
-        kind="request",
-        publishers=(OPERATOR,),
-        subscribers=(HUB,),
-        queue=subjects.QUEUE_GROUP,
-        payload=payload,
-        reply=Desires,
-        description=description,
-    )
+    return request(name, address, payload, Desires, description)
 
 
 CHANNELS: Final[tuple[Channel, ...]] = (
@@ -82,49 +72,37 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         payload=None,
         description="Asks an instance that beats and is not known to register again; empty.",
     ),
-    Channel(
-        name="discover",
-        address=subjects.DISCOVER,
-        kind="request",
-        publishers=(SERVICE, OPERATOR, READER),
-        subscribers=(HUB,),
-        queue=subjects.QUEUE_GROUP,
-        payload=Discover,
-        reply=Discovered,
-        description="Where is a service? Answered with instances, chosen as asked; may wait for a revision.",
+    request(
+        "discover",
+        subjects.DISCOVER,
+        Discover,
+        Discovered,
+        "Where is a service? Answered with instances, chosen as asked; may wait for a revision.",
+        (SERVICE, OPERATOR, READER),
     ),
-    Channel(
-        name="services",
-        address=subjects.SERVICES,
-        kind="request",
-        publishers=(SERVICE, OPERATOR, READER),
-        subscribers=(HUB,),
-        queue=subjects.QUEUE_GROUP,
-        payload=Services,
-        reply=ServiceList,
-        description="Which services are there, with how many instances, and how are they?",
+    request(
+        "services",
+        subjects.SERVICES,
+        Services,
+        ServiceList,
+        "Which services are there, with how many instances, and how are they?",
+        (SERVICE, OPERATOR, READER),
     ),
-    Channel(
-        name="get-health",
-        address=subjects.HEALTH,
-        kind="request",
-        publishers=(SERVICE, OPERATOR, READER),
-        subscribers=(HUB,),
-        queue=subjects.QUEUE_GROUP,
-        payload=GetHealth,
-        reply=HealthList,
-        description="How are the services, each instance of them, and what says so?",
+    request(
+        "get-health",
+        subjects.HEALTH,
+        GetHealth,
+        HealthList,
+        "How are the services, each instance of them, and what says so?",
+        (SERVICE, OPERATOR, READER),
     ),
-    Channel(
-        name="graph",
-        address=subjects.GRAPH,
-        kind="request",
-        publishers=(SERVICE, OPERATOR, READER),
-        subscribers=(HUB,),
-        queue=subjects.QUEUE_GROUP,
-        payload=Graph,
-        reply=ServiceGraph,
-        description="Who depends on whom, declared and observed, and how are they?",
+    request(
+        "graph",
+        subjects.GRAPH,
+        Graph,
+        ServiceGraph,
+        "Who depends on whom, declared and observed, and how are they?",
+        (SERVICE, OPERATOR, READER),
     ),
     Channel(
         name="metrics",

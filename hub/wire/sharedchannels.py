@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from msgspec import Struct
-
 from hub.wire import subjects
-from hub.wire.channel import HUB, OPERATOR, READER, SERVICE, Channel, Role
+from hub.wire.channel import HUB, OPERATOR, READER, SERVICE, Channel, request
 from hub.wire.components import (
     Components,
     ComponentsHistory,
@@ -59,31 +57,8 @@ from hub.wire.secrets import (
     SecretList,
 )
 
-
-def _request(
-    name: str,
-    address: str,
-    payload: type[Struct],
-    reply: type[Struct],
-    description: str,
-    publishers: tuple[Role, ...] = (OPERATOR,),
-) -> Channel:
-    """A request that one replica answers: of operators, where nobody else is named."""
-    return Channel(
-        name=name,
-        address=address,
-        kind="request",
-        publishers=publishers,
-        subscribers=(HUB,),
-        queue=subjects.QUEUE_GROUP,
-        payload=payload,
-        reply=reply,
-        description=description,
-    )
-
-
 SHARED_CHANNELS: Final[tuple[Channel, ...]] = (
-    _request(
+    request(
         "get-config",
         subjects.CONFIG_GET,
         GetConfig,
@@ -91,7 +66,7 @@ SHARED_CHANNELS: Final[tuple[Channel, ...]] = (
         "What is a service to run with, and where does each value come from?",
         (SERVICE, OPERATOR, READER),
     ),
-    _request(
+    request(
         "get-config-records",
         subjects.CONFIG_RECORDS,
         GetConfigRecords,
@@ -99,7 +74,7 @@ SHARED_CHANNELS: Final[tuple[Channel, ...]] = (
         "What is stored for a service, in its own scope and in `_all`? For who may not read the bucket.",
         (SERVICE, OPERATOR, READER),
     ),
-    _request(
+    request(
         "list-configs",
         subjects.CONFIG_LIST,
         ListConfigs,
@@ -107,21 +82,21 @@ SHARED_CHANNELS: Final[tuple[Channel, ...]] = (
         "Of which scopes is anything stored, and who changed them last?",
         (OPERATOR, READER),
     ),
-    _request(
+    request(
         "put-config",
         subjects.CONFIG_PUT,
         PutConfig,
         ConfigChanged,
         "Puts the configuration of one scope or many, all or nothing; answered when it is valid and stored.",
     ),
-    _request(
+    request(
         "patch-config",
         subjects.CONFIG_PATCH,
         PatchConfig,
         ConfigChanged,
         "Patches what was put, of one scope or many, all or nothing (JSON merge patch, RFC 7396).",
     ),
-    _request(
+    request(
         "validate-config",
         subjects.CONFIG_VALIDATE,
         ValidateConfig,
@@ -129,7 +104,7 @@ SHARED_CHANNELS: Final[tuple[Channel, ...]] = (
         "Could this be put? Stores nothing, and names every violation.",
         (SERVICE, OPERATOR, READER),
     ),
-    _request(
+    request(
         "config-history",
         subjects.CONFIG_HISTORY,
         ConfigHistoryQuery,
@@ -137,7 +112,7 @@ SHARED_CHANNELS: Final[tuple[Channel, ...]] = (
         "Who changed the configuration of a scope, when, why, and where?",
         (OPERATOR, READER),
     ),
-    _request(
+    request(
         "config-diff",
         subjects.CONFIG_DIFF,
         ConfigDiffQuery,
@@ -145,42 +120,42 @@ SHARED_CHANNELS: Final[tuple[Channel, ...]] = (
         "In what do two revisions of a scope differ?",
         (OPERATOR, READER),
     ),
-    _request(
+    request(
         "promote-canary",
         subjects.CONFIG_PROMOTE,
         PromoteCanary,
         ConfigChanged,
         "Puts for all what some instances try, before its time.",
     ),
-    _request(
+    request(
         "abort-canary",
         subjects.CONFIG_ABORT,
         AbortCanary,
         ConfigChanged,
         "Takes back what some instances try.",
     ),
-    _request(
+    request(
         "rollback-config",
         subjects.CONFIG_ROLLBACK,
         RollbackConfig,
         ConfigChanged,
         "Puts again what was put at an earlier revision.",
     ),
-    _request(
+    request(
         "delete-config",
         subjects.CONFIG_DELETE,
         DeleteConfig,
         ConfigChanged,
         "Puts nothing in place of what was put; the history is kept.",
     ),
-    _request(
+    request(
         "reload-config",
         subjects.CONFIG_RELOAD,
         ReloadConfig,
         Reloaded,
         "Reads the configuration files of the hub now, and stores what they say.",
     ),
-    _request(
+    request(
         "config-status",
         subjects.CONFIG_STATUS,
         ConfigStatusQuery,
@@ -188,7 +163,7 @@ SHARED_CHANNELS: Final[tuple[Channel, ...]] = (
         "Which instance runs with which revision, and who has refused, and why?",
         (SERVICE, OPERATOR, READER),
     ),
-    _request(
+    request(
         "get-config-schema",
         subjects.CONFIG_SCHEMA_GET,
         GetConfigSchema,
@@ -196,7 +171,7 @@ SHARED_CHANNELS: Final[tuple[Channel, ...]] = (
         "What must the configuration of a service be like?",
         (SERVICE, OPERATOR, READER),
     ),
-    _request(
+    request(
         "put-config-schema",
         subjects.CONFIG_SCHEMA_PUT,
         PutConfigSchema,
@@ -204,7 +179,7 @@ SHARED_CHANNELS: Final[tuple[Channel, ...]] = (
         "Gives the configuration of a service a schema, or takes it away.",
         (SERVICE, OPERATOR),
     ),
-    _request(
+    request(
         "get-components",
         subjects.COMPONENTS_GET,
         GetComponents,
@@ -212,7 +187,7 @@ SHARED_CHANNELS: Final[tuple[Channel, ...]] = (
         "Which files has a version of the components, and what is the SHA-256 of each?",
         (SERVICE, OPERATOR, READER),
     ),
-    _request(
+    request(
         "components-history",
         subjects.COMPONENTS_HISTORY,
         ComponentsHistoryQuery,
@@ -220,14 +195,14 @@ SHARED_CHANNELS: Final[tuple[Channel, ...]] = (
         "Who published which version of the components, when, why, and what did it change?",
         (OPERATOR, READER),
     ),
-    _request(
+    request(
         "publish-components",
         subjects.COMPONENTS_PUBLISH,
         PublishComponents,
         ComponentsPublished,
         "Makes files that lie in the object store already the newest version of the components.",
     ),
-    _request(
+    request(
         "rollback-components",
         subjects.COMPONENTS_ROLLBACK,
         RollbackComponents,
@@ -243,28 +218,28 @@ SHARED_CHANNELS: Final[tuple[Channel, ...]] = (
         payload=None,
         description="Tells an instance that it does not run with the newest configuration: it should read it; empty.",
     ),
-    _request(
+    request(
         "put-secret",
         subjects.SECRET_PUT,
         PutSecret,
         SecretChanged,
         "Stores a secret, encrypted, and who may read it; answered when it is stored.",
     ),
-    _request(
+    request(
         "list-secrets",
         subjects.SECRET_LIST,
         ListSecrets,
         SecretList,
         "Which secrets are there, and who may read them? Never what they are.",
     ),
-    _request(
+    request(
         "delete-secret",
         subjects.SECRET_DELETE,
         DeleteSecret,
         SecretChanged,
         "Takes a secret away, unless a configuration refers to it.",
     ),
-    _request(
+    request(
         "resolve-secrets",
         subjects.SECRET_RESOLVE,
         ResolveSecrets,
@@ -272,7 +247,7 @@ SHARED_CHANNELS: Final[tuple[Channel, ...]] = (
         "What are the secrets that the configuration of a service refers to? For who may read them.",
         (SERVICE,),
     ),
-    _request(
+    request(
         "rekey-secrets",
         subjects.SECRET_REKEY,
         RekeySecrets,
