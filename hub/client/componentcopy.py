@@ -310,8 +310,17 @@ class LocalCopy:
         self.end_trial()
         return back
 
+    def tidy(self) -> list[Path]:
+        """Remove what processes have left that were killed, and versions that were refused; returns as `prune`.
+
+        The version before the one that counts stays: somebody may be reading it.
+        """
+        linked = self.linked()
+        older = [name for name in self._versions() if linked is not None and _number(name) < _number(linked)]
+        return self.prune(linked, max(older, key=_number, default=None))
+
     def prune(self, *keep: str | None) -> list[Path]:
-        """Remove all versions but these, and what was never finished.
+        """Remove all versions but these, and what was never finished. Nobody else may be at work on the copy.
 
         What others have put into a version is not removed: returns where it lies now.
         """
@@ -330,6 +339,9 @@ class LocalCopy:
         return aside
 
     # --- inside
+
+    def _versions(self) -> list[str]:
+        return [entry.name for entry in self._store.iterdir() if _VERSION.match(entry.name) and entry.is_dir()]
 
     def _has_foreign(self, version: str) -> bool:
         try:
@@ -354,6 +366,11 @@ class LocalCopy:
 
     def _write_whole(self, path: Path, content: bytes) -> None:
         write_whole(path, content, self._store / f"{_UNFINISHED}{secrets.token_hex(8)}")
+
+
+def _number(version: str) -> int:
+    """The revision that a version was made as."""
+    return int(version.partition("-")[0])
 
 
 def _mode(file: ComponentFile) -> int:

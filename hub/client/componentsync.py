@@ -126,6 +126,7 @@ class ComponentSync:
         with writing(self.copy):
             async with self._locked():
                 await self._recover()
+                self._tell_aside(await asyncio.to_thread(self.copy.tidy))
                 here = await asyncio.to_thread(self._look)
                 if here is not None:
                     check(here.note)
@@ -163,6 +164,10 @@ class ComponentSync:
         if found.foreign:
             log.warning("components: in a folder of ours, and left where it is: %s", _some(found.foreign))
 
+    def _tell_aside(self, places: list[Path]) -> None:
+        for place in places:
+            log.warning("components: files that are not ours were put aside, to %s", place)
+
     async def _renumber(self, here: _Here, version: Version) -> Synced:
         """The copy has these files already; perhaps as another revision."""
         note = here.note
@@ -187,8 +192,7 @@ class ComponentSync:
         synced = self._synced(made, fresh, tuple(sorted({*changed(before, files), *wrong})))
         previous = self.copy.linked()
         await self._try(synced, previous, self._synced(here.version, here.note, ()) if here is not None else None)
-        for place in await asyncio.to_thread(self.copy.prune, made, previous):
-            log.warning("components: files that are not ours were put aside, to %s", place)
+        self._tell_aside(await asyncio.to_thread(self.copy.prune, made, previous))
         await asyncio.to_thread(self.copy.confirm)
         log.info("components: revision %d, %d files changed", synced.revision, len(synced.changed))
         return synced

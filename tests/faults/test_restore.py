@@ -90,7 +90,7 @@ async def test_a_restore_that_is_killed_leaves_a_stream_that_the_hub_mends_and_a
             await until(lambda: any("does not send its changes on" in each["reason"] for each in told), within=20)
             await eventually(lambda: is_sent_on(client), "the hub mends it", within=60)
             assert (await stream(client))["state"]["last_seq"] == stopped
-            assert "restore again with --force" in hub.output()
+            await until(lambda: "restore again with --force" in hub.output(), within=20)
             await until(lambda: told[-1]["status"] == "passing", within=20)
             again = await asyncio.to_thread(run, "restore", str(file), "--force", nats=server.url)
             assert again.returncode == 0, again.stderr

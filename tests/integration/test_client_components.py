@@ -31,6 +31,11 @@ async def client(nats_server: NatsServer, publisher: Publisher) -> AsyncIterator
         yield found
 
 
+def folders(beside: Path) -> list[str]:
+    """All that a copy has beside it."""
+    return sorted(entry.name for entry in (beside / ".shared.hub").iterdir() if entry.is_dir())
+
+
 async def test_a_copy_is_the_newest_version_file_by_file(
     publisher: Publisher, client: CentralHubClient, tmp_path: Path
 ) -> None:
@@ -188,6 +193,42 @@ async def test_a_first_version_that_is_refused_leaves_nothing(
     with pytest.raises(Refused):
         await client.components.sync(tmp_path / "shared", follow=False)
     assert not (tmp_path / "shared").exists()
+
+
+async def test_versions_that_are_refused_do_not_pile_up(
+    publisher: Publisher, client: CentralHubClient, tmp_path: Path
+) -> None:
+    path = tmp_path / "shared"
+    await publisher.publish({"a": "1"})
+    await client.components.sync(path, follow=False)
+
+    @client.components.on_change
+    def refuse(synced: Synced) -> None:
+        raise ValueError("not this one")
+
+    await publisher.publish({"a": "2"})
+    for _ in range(4):
+        with pytest.raises(Refused):
+            await client.components.sync(path, follow=False)
+    assert len(folders(tmp_path)) <= 2
+
+
+async def test_what_a_killed_process_has_left_is_cleared_though_nothing_is_new(
+    publisher: Publisher, client: CentralHubClient, tmp_path: Path
+) -> None:
+    path = tmp_path / "shared"
+    for number in range(3):
+        await publisher.publish({"a": str(number)})
+        await client.components.sync(path, follow=False)
+    previous, current = folders(tmp_path)
+    store = tmp_path / ".shared.hub"
+    for left in ("unfinished-0123456789abcdef", "1-00000000"):  # killed while it made one, or before it removed one
+        (store / left).mkdir()
+        (store / left / "a").write_bytes(b"0")
+    (store / "1-00000000.json").write_bytes((store / f"{current}.json").read_bytes())
+    await client.components.sync(path, follow=False)
+    assert folders(tmp_path) == [previous, current], "who reads the one before still may"
+    assert not (store / "1-00000000.json").exists()
 
 
 async def test_contents_that_are_damaged_in_the_store_never_reach_the_copy(
