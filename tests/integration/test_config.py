@@ -12,6 +12,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from tests.calls import call, connected, refusal, register
+from tests.clients import eventually
 from tests.hubs import HubProcess
 from tests.waiting import until
 
@@ -256,8 +257,11 @@ async def test_metrics_tell_how_many_run_what_is_wanted(hub: HubProcess, client:
         found = (line.rpartition(" ") for line in text.splitlines() if line.startswith("hub_config_"))
         return {name: float(value) for name, _, value in found}
 
+    async def one_has_refused() -> bool:
+        return (await asyncio.to_thread(lines))['hub_config_instances{verdict="refused"}'] >= 1
+
+    await eventually(one_has_refused, "the refusal is counted")
     found = await asyncio.to_thread(lines)
-    assert found['hub_config_instances{verdict="refused"}'] >= 1
     assert found["hub_config_revision"] >= revision
     assert found["hub_config_files_broken"] == 0
 
