@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from hub.settings.schema import PLATFORM_NAMES
+from tests.servers import free_port
 
 START_TIMEOUT = 60.0
 _READY = re.compile(r"ready: NATS (?P<nats>\S+), HTTP (?P<http>https?://\S+?)(?:[,\s]|$)")
@@ -131,9 +132,9 @@ class HubProcess:
             self._process = None
 
     def _command(self) -> list[str]:
-        http = self.http_url.rsplit(":", 1)[-1] or "0"
+        http = self.http_url.rsplit(":", 1)[-1] or str(free_port())
         if not self._own_nats:
             return ["serve", "--nats", self.nats_url, "--http-port", http, *self._arguments]
-        nats = self.nats_url.rsplit(":", 1)[-1] or "0"
+        nats = self.nats_url.rsplit(":", 1)[-1] or str(free_port())
         ports = ["--nats-port", nats, "--http-port", http]
         return ["up", *ports, "--data-dir", str(self.data_dir), *self._arguments]

@@ -33,8 +33,11 @@ def nats_server_binary() -> str:
     return found
 
 
-_BELOW_EPHEMERAL = range(10_000, 32_000)
-"""Ports that the system hands to nobody by itself: one found free here is not taken by some client a moment later."""
+_WORKERS = 16
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % _WORKERS
+_BELOW_EPHEMERAL = range(10_000 + _WORKER, 32_000, _WORKERS)
+"""Ports that the system hands to nobody by itself, and that are those of this worker alone: one found free here is not
+taken by another a moment later, nor while the server that had it is being restarted."""
 _handed_out: set[int] = set()
 
 

@@ -166,6 +166,7 @@ async def test_nothing_is_lost_while_postgresql_is_away(tmp_path: Path, postgres
         revisions = await put_many(client, "engine", 20)
         other = await put_many(client, "other", 3)
         await until_archived(postgres, "engine", revisions)
+        await until_archived(postgres, "other", other)
         postgres.stop()
         revisions += await put_many(client, "engine", 150, start=20)
         answer = await call(client, "hub.config.history", {"service": "engine", "limit": 100})
