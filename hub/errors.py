@@ -15,17 +15,19 @@ class HubError(Exception):
         message: One sentence: what was wrong, where, what was expected.
         field: Path of the offending field in the request (`checks[0].interval`), or None.
         request_id: The id of the request that failed, by which the hub's log can be searched; empty where it has none.
+        retry_after: Seconds after which the same request may succeed; None where nobody can tell.
     """
 
     code: ClassVar[str] = "internal"
     status: ClassVar[int] = 500
     retryable: ClassVar[bool] = False
 
-    def __init__(self, message: str, *, field: str | None = None) -> None:
+    def __init__(self, message: str, *, field: str | None = None, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.field = field
         self.request_id = ""
+        self.retry_after = retry_after
 
 
 class InternalError(HubError):
@@ -46,6 +48,13 @@ class InvalidConfig(HubError):
 
     code = "invalid_config"
     status = 422
+
+
+class Unauthenticated(HubError):
+    """Nothing proves who asks: no login, or one that is unknown, expired or revoked. Why is in the hub's log alone."""
+
+    code = "unauthenticated"
+    status = 401
 
 
 class Forbidden(HubError):
@@ -88,6 +97,14 @@ class Overloaded(HubError):
 
     code = "overloaded"
     status = 503
+    retryable = True
+
+
+class RateLimited(HubError):
+    """Who asks has asked too often; `retry_after` says when to ask again."""
+
+    code = "rate_limited"
+    status = 429
     retryable = True
 
 
@@ -139,12 +156,14 @@ BY_CODE: dict[str, type[HubError]] = {
         InternalError,
         InvalidRequest,
         InvalidConfig,
+        Unauthenticated,
         Forbidden,
         NotFound,
         Conflict,
         PayloadTooLarge,
         Unsupported,
         Overloaded,
+        RateLimited,
         Unavailable,
         DeadlineExceeded,
         NoInstance,

@@ -12,6 +12,7 @@ from nats.aio.client import Client
 from hub.handlers.changes import Changes
 from hub.handlers.endpoint import Endpoint, OnHeaders, Respond
 from hub.handlers.following import Following
+from hub.handlers.gate import Gate
 from hub.handlers.inflight import InFlight
 from hub.telemetry.metrics import Metrics
 
@@ -24,16 +25,20 @@ class Desk:
         metrics: Where to count.
         following: What is to be told of single requests.
         limit: Requests in flight at once.
+        gate: What requests pass first; None where nobody proves who asks.
 
     Attributes:
         in_flight: Requests that wait for the store.
         waiting: Requests that wait for news, apart, lest they keep everybody else from being served.
     """
 
-    def __init__(self, client: Client, metrics: Metrics, following: Following, limit: int) -> None:
+    def __init__(
+        self, client: Client, metrics: Metrics, following: Following, limit: int, gate: Gate | None = None
+    ) -> None:
         self.in_flight = InFlight(limit)
         self.waiting = InFlight(limit)
         self.following = following
+        self.gate = gate
         self._client = client
         self._metrics = metrics
         self._endpoints: list[Endpoint] = []
@@ -63,6 +68,7 @@ class Desk:
             on_headers=on_headers,
             following=self.following,
             patient=may_wait,
+            gate=self.gate,
         )
         await self.open((endpoint,))
         self._answering[subject] = endpoint

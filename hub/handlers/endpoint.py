@@ -12,13 +12,15 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from hub.errors import HubError, InternalError, Overloaded
+from hub.errors import HubError, InternalError, Overloaded, Unauthenticated
 from hub.handlers.following import Following
+from hub.handlers.gate import Asked, Gate
 from hub.handlers.inflight import InFlight
 from hub.handlers.sparing import Sparing
 from hub.telemetry.meter import OK, RequestMeter
-from hub.telemetry.request import RequestContext, current_request
+from hub.telemetry.request import RequestContext, current_caller, current_request, on_behalf_of
 from hub.transport.direct import DirectMessage, subscribe_direct
+from hub.transport.requestinfo import Callers
 from hub.wire import fault
 from hub.wire.subjects import QUEUE_GROUP
 
@@ -35,6 +37,12 @@ _FORBIDDEN_REPLIES = ("hub.", "$")
 would have the hub speak there in its place."""
 
 _NOBODY = Following()
+
+
+def _proven(asked: Asked | None) -> Asked:
+    if asked is None:
+        raise Unauthenticated("nothing proves who asks")
+    return asked
 
 
 class Endpoint:
@@ -58,6 +66,7 @@ class Endpoint:
         on_headers: Told of requests with headers; None where these say nothing.
         following: What is to be told of single requests.
         patient: Whether callers may ask to wait: what was put in flight is then never called slow.
+        gate: What requests pass first; None where nobody proves who asks.
     """
 
     def __init__(
@@ -73,6 +82,7 @@ class Endpoint:
         on_headers: OnHeaders | None = None,
         following: Following = _NOBODY,
         patient: bool = False,
+        gate: Gate | None = None,
     ) -> None:
         self._client = client
         self._subject = subject
@@ -84,12 +94,15 @@ class Endpoint:
         self._on_headers = on_headers
         self._following = following
         self._patient = patient
+        self._gate = gate
+        self._callers = Callers()
         self._sparing = Sparing()
         self._subscription: Subscription | None = None
 
     async def start(self) -> None:
         """Begin to answer."""
-        self._subscription = await subscribe_direct(self._client, self._subject, self._on_message, queue=self._queue)
+        deliver = self._on_message if self._gate is None else self._on_stamped
+        self._subscription = await subscribe_direct(self._client, self._subject, deliver, queue=self._queue)
 
     async def drain(self) -> None:
         """Take no more requests, but answer those already received. What is in flight is for its owner to wait for."""
@@ -106,37 +119,60 @@ class Endpoint:
         began = perf_counter()
         request = current_request() or RequestContext()
         self._following.begin(request, self._subject, len(payload))
+        caller = current_caller()
+        asked = None if caller is None else Asked(caller, self._subject, payload)
         try:
+            if self._gate is not None:
+                self._gate.admit(_proven(asked))
             answer = self._respond(payload)
             reply = answer if isinstance(answer, bytes) else await self._in_flight.hold(answer)
         except Exception as cause:  # noqa: BLE001  # it is raised again, as an error of the contract
             error = cause if isinstance(cause, HubError) else self._fault(cause, request)
             sizes = len(payload), 0
-            self._done(request, error.code, error.status, perf_counter() - began, sizes, waited=self._patient)
+            self._done(request, error.code, error.status, perf_counter() - began, sizes, asked, waited=self._patient)
             raise error from (None if error is cause else cause)
-        self._done(request, OK, 0, perf_counter() - began, (len(payload), len(reply)), waited=self._patient)
+        self._done(request, OK, 0, perf_counter() - began, (len(payload), len(reply)), asked, waited=self._patient)
         return reply
 
+    async def _on_stamped(self, message: Msg) -> None:
+        """Answer one that the server has stamped, on behalf of whom the stamp names, and refuse any other."""
+        raw = message.raw_headers if isinstance(message, DirectMessage) else b""
+        try:
+            caller, has_more = self._callers.caller(raw)
+        except Unauthenticated as error:
+            await self._refuse(message, error, None, perf_counter())
+            return
+        with on_behalf_of(caller):
+            await self._answer(
+                message, message.headers if has_more else None, Asked(caller, self._subject, message.data)
+            )
+
     async def _on_message(self, message: Msg) -> None:
+        await self._answer(message, message.headers)
+
+    async def _answer(self, message: Msg, headers: Mapping[str, str] | None, asked: Asked | None = None) -> None:
         began = perf_counter()
-        headers = message.headers
         request = self._enter(message, headers) if headers is not None or self._following.everything else None
         try:
-            if self._on_headers is not None and (not isinstance(message, DirectMessage) or message.raw_headers):
-                self._on_headers(message.data, message.headers or {})
+            if asked is not None and self._gate is not None:
+                self._gate.admit(asked)
+            if self._on_headers is not None and headers is not None:
+                self._on_headers(message.data, headers)
             answer = self._respond(message.data)
             if not isinstance(answer, bytes):
-                self._begin(message, answer, request, began)
+                self._begin(message, answer, request, began, asked)
                 return
         except Exception as error:  # noqa: BLE001  # whatever a message brings about, the next one is served
-            await self._refuse(message, error, request, began)
+            await self._refuse(message, error, request, began, asked)
         else:
             await self._reply(message.reply, answer, self._headers if request is None else self._headers_for(request))
             seconds = perf_counter() - began
             if request is None and seconds < self._following.slow:
                 self._meter.observe(OK, seconds)  # the short way: tens of thousands a second come here
+                if asked is not None and self._gate is not None:
+                    self._gate.saw(asked, OK)
             else:
-                self._done(request, OK, 0, seconds, (len(message.data), len(answer)))
+                self._done(request, OK, 0, seconds, (len(message.data), len(answer)), asked)
         finally:
             if request is not None:
                 request.leave()
@@ -148,29 +184,39 @@ class Endpoint:
         return request
 
     def _begin(
-        self, message: Msg, answer: Coroutine[Any, Any, bytes], request: RequestContext | None, began: float
+        self,
+        message: Msg,
+        answer: Coroutine[Any, Any, bytes],
+        request: RequestContext | None,
+        began: float,
+        asked: Asked | None,
     ) -> None:
         if request is None:
             with RequestContext() as request:  # of which the task takes its own copy along
-                self._begin(message, answer, request, began)
+                self._begin(message, answer, request, began, asked)
             return
         try:
-            self._in_flight.begin(self._finish(message, answer, request, began))
+            self._in_flight.begin(self._finish(message, answer, request, began, asked))
         except Overloaded:
             answer.close()
             raise
 
     async def _finish(
-        self, message: Msg, answer: Coroutine[Any, Any, bytes], request: RequestContext, began: float
+        self,
+        message: Msg,
+        answer: Coroutine[Any, Any, bytes],
+        request: RequestContext,
+        began: float,
+        asked: Asked | None,
     ) -> None:
         try:
             reply = await answer
         except Exception as error:  # noqa: BLE001  # see above
-            await self._refuse(message, error, request, began, waited=self._patient)
+            await self._refuse(message, error, request, began, asked, waited=self._patient)
         else:
             await self._reply(message.reply, reply, self._headers_for(request))
             sizes = len(message.data), len(reply)
-            self._done(request, OK, 0, perf_counter() - began, sizes, waited=self._patient)
+            self._done(request, OK, 0, perf_counter() - began, sizes, asked, waited=self._patient)
 
     def _headers_for(self, request: RequestContext) -> dict[str, str] | None:
         """The headers of a reply to a request that did not fail."""
@@ -179,17 +225,24 @@ class Endpoint:
         return {**(self._headers or {}), **request.reply_headers()}
 
     async def _refuse(
-        self, message: Msg, cause: Exception, request: RequestContext | None, began: float, *, waited: bool = False
+        self,
+        message: Msg,
+        cause: Exception,
+        request: RequestContext | None,
+        began: float,
+        asked: Asked | None = None,
+        *,
+        waited: bool = False,
     ) -> None:
         if request is None:
             with RequestContext() as request:
-                await self._refuse(message, cause, request, began)
+                await self._refuse(message, cause, request, began, asked)
             return
         error = cause if isinstance(cause, HubError) else self._fault(cause, request)
         body, headers = fault.encode(error)
         await self._reply(message.reply, body, {**headers, **request.reply_headers(failed=True)})
         sizes = len(message.data), len(body)
-        self._done(request, error.code, error.status, perf_counter() - began, sizes, waited=waited)
+        self._done(request, error.code, error.status, perf_counter() - began, sizes, asked, waited=waited)
         if not message.reply and (omitted := self._sparing.take()) is not None:
             log.info(
                 "message refused", subject=self._subject, code=error.code, reason=error.message, omitted_before=omitted
@@ -206,10 +259,13 @@ class Endpoint:
         status: int,
         seconds: float,
         sizes: tuple[int, int],
+        asked: Asked | None,
         *,
         waited: bool = False,
     ) -> None:
         self._meter.observe(outcome, seconds)
+        if asked is not None and self._gate is not None:
+            self._gate.saw(asked, outcome)
         if request is not None or seconds >= self._following.slow:
             self._following.end(request, self._subject, outcome, status, seconds, sizes, waited=waited)
 

@@ -29,6 +29,7 @@ _ABOUT: Final = (
 )
 _WHY: Final = {
     400: "A parameter, a place or the body is not what the contract says; `field` names it.",
+    401: "Nothing proves who asks: no login, or one that is unknown, expired or revoked.",
     403: "Who asks may not have what is asked for.",
     404: "The instance is not registered, or the revision is not kept.",
     408: "The body did not come in time.",
@@ -36,6 +37,7 @@ _WHY: Final = {
     413: "The body has more than 64 KiB, or is too large to be stored; or the answer is too large for a message.",
     415: "The body is said to be something else than JSON.",
     422: "What a service would run with is not as its schema wants it; `detail` names every place.",
+    429: "Who asks has asked too often; `Retry-After` says when to ask again.",
     500: "The hub failed in a way that is its own fault.",
     501: "The contract knows what is asked for, this hub does not do it.",
     503: "Too much is in flight, or NATS is away; try again in a moment.",

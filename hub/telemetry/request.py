@@ -6,7 +6,8 @@ somebody looks at it: most requests that bring none end without anybody having d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Self
@@ -25,8 +26,10 @@ from hub.wire.correlation import (
     tracestate_of,
 )
 from hub.wire.event import CloudEvent
+from hub.wire.roles import Caller
 
 _current: ContextVar[RequestContext | None] = ContextVar("hub_request", default=None)
+_caller: ContextVar[Caller | None] = ContextVar("hub_caller", default=None)
 _REQUEST_ID = REQUEST_ID_HEADER.lower()
 
 
@@ -111,8 +114,26 @@ def current_request() -> RequestContext | None:
     return _current.get()
 
 
+def current_caller() -> Caller | None:
+    """Who was proven to have asked for what runs now; None where nobody asked, or identities are not proven."""
+    return _caller.get()
+
+
+@contextmanager
+def on_behalf_of(caller: Caller | None) -> Iterator[None]:
+    """Let what runs within, and the tasks begun there, know who asked for it."""
+    token = _caller.set(caller)
+    try:
+        yield
+    finally:
+        _caller.reset(token)
+
+
 def add_request(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    """The structlog processor: the id of the request, and of its trace, in every line that is logged for it."""
+    """The structlog processor: the id of the request and of its trace, and who asked, in every line logged for it."""
+    caller = _caller.get()
+    if caller is not None:
+        event.setdefault("caller", str(caller))
     request = _current.get()
     if request is not None:
         event.setdefault("request_id", request.request_id)

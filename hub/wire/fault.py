@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from hub import errors
 from hub.wire.correlation import REQUEST_ID_HEADER
@@ -26,6 +26,8 @@ class Fault(Struct, frozen=True, kw_only=True):
     """Path of the offending field in the request, as in `tags[1]`."""
     retryable: bool = False
     """Whether the same request may succeed later without being changed."""
+    retry_after: float | UnsetType = UNSET
+    """Seconds after which it may; left out where nobody can tell."""
 
 
 class ErrorReply(Struct, frozen=True, kw_only=True):
@@ -39,7 +41,13 @@ _decoder = msgspec.json.Decoder(ErrorReply)
 
 def encode(error: errors.HubError) -> tuple[bytes, dict[str, str]]:
     """The body and the headers of the reply that tells a caller of `error`."""
-    fault = Fault(code=error.code, message=error.message, field=error.field, retryable=error.retryable)
+    fault = Fault(
+        code=error.code,
+        message=error.message,
+        field=error.field,
+        retryable=error.retryable,
+        retry_after=UNSET if error.retry_after is None else error.retry_after,
+    )
     headers = {CODE_HEADER: str(error.status), TEXT_HEADER: " ".join(error.message.split())[:512]}
     return msgspec.json.encode(ErrorReply(error=fault)), headers
 
@@ -58,6 +66,7 @@ def raise_for(payload: bytes, headers: Mapping[str, str] | None) -> None:
     except msgspec.MsgspecError:
         error = errors.HubError(headers.get(TEXT_HEADER) or "the hub answered with an unreadable error")
     else:
-        error = errors.BY_CODE.get(fault.code, errors.HubError)(fault.message, field=fault.field)
+        after = None if fault.retry_after is UNSET else fault.retry_after
+        error = errors.BY_CODE.get(fault.code, errors.HubError)(fault.message, field=fault.field, retry_after=after)
     error.request_id = headers.get(REQUEST_ID_HEADER, "")
     raise error

@@ -1,0 +1,62 @@
+"""Who may take part, and as whom: the roles, and the callers that the NATS server or the HTTP face has proven."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, get_args
+
+from msgspec import Struct
+
+from hub.wire.names import is_instance_id, is_service_name
+
+CallerRole = Literal["service", "reader", "operator", "bridge", "external", "prometheus"]
+"""What a caller may be: a service that registers, somebody who only looks, an operator, the bridge to Kafka, a service
+from outside with a key, the one that scrapes metrics."""
+
+CALLER_ROLES: Final[tuple[CallerRole, ...]] = get_args(CallerRole)
+_MAX_NAME: Final = 128
+
+
+class Caller(Struct, frozen=True, kw_only=True):
+    """Somebody whose identity was proven. Written `<role>:<name>`, for a bound service `<role>:<name>/<instance>`.
+
+    Attributes:
+        role: What it is.
+        name: Who it is: of a service its name, of all others what they are called where they are declared.
+        instance: The one instance that it speaks for; None where it may speak for each of the service.
+        host: The address that it came from, as far as that is known; no part of who it is.
+    """
+
+    role: CallerRole
+    name: str
+    instance: str | None = None
+    host: str = ""
+
+    def __str__(self) -> str:
+        name = f"{self.role}:{self.name}"
+        return name if self.instance is None else f"{name}/{self.instance}"
+
+
+def parse_caller(text: str, *, host: str = "") -> Caller:
+    """The caller that is written so.
+
+    Raises:
+        ValueError: the text is not how one is written; it says what was expected.
+    """
+    role, colon, rest = text.partition(":")
+    name, slash, instance = rest.partition("/")
+    if not colon or role not in CALLER_ROLES:
+        raise ValueError(f"expected <role>:<name> with a role of {', '.join(CALLER_ROLES)}, got {text!r}")
+    if role != "service":
+        if not is_caller_name(rest):
+            raise ValueError(f"expected a name of 1..{_MAX_NAME} printable characters without spaces, got {rest!r}")
+        return Caller(role=role, name=rest, host=host)
+    if not is_service_name(name):
+        raise ValueError(f"expected the name of a service: a DNS label; got {name!r}")
+    if slash and not is_instance_id(instance):
+        raise ValueError(f"expected an instance id: 1..64 of A-Z, a-z, 0-9, _ and -; got {instance!r}")
+    return Caller(role="service", name=name, instance=instance if slash else None, host=host)
+
+
+def is_caller_name(name: str) -> bool:
+    """Whether anybody but a service may be called so."""
+    return 0 < len(name) <= _MAX_NAME and name.isprintable() and not any(each.isspace() for each in name)
