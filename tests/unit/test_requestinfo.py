@@ -43,7 +43,7 @@ def test_other_headers_are_told_of(before: bool) -> None:
         block(stamp(user="")),
         block(stamp(user="engine")),
         block(stamp(user="root:engine")),
-        block(stamp(user="service:eng ine")),
+        block(stamp(user="service:a b")),
         block(stamp(user="service:engine/a.1")),
         block(stamp(user="service:engine/")),
         block(stamp(user="operator:")),
