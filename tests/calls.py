@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import AsyncIterator
@@ -10,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import nats
+import nats.errors
 from nats.aio.client import Client
 
 
@@ -28,6 +30,16 @@ async def call(client: Client, subject: str, message: Any = None, *, timeout: fl
     payload = message if isinstance(message, bytes) else json.dumps(message if message is not None else {}).encode()
     reply = await client.request(subject, payload, timeout=timeout)
     return json.loads(reply.data)
+
+
+async def insist(client: Client, subject: str, message: Any = None, *, timeout: float = 2.0) -> Any:
+    """The decoded reply, however often it has to be asked for while hubs and servers come and go."""
+    while True:
+        with contextlib.suppress(nats.errors.Error, TimeoutError):
+            reply = await call(client, subject, message, timeout=timeout)
+            if not reply.get("error", {}).get("retryable"):
+                return reply
+        await asyncio.sleep(0.05)
 
 
 async def refusal(client: Client, subject: str, message: Any) -> dict[str, Any]:

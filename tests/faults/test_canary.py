@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from nats.aio.client import Client
 
-from tests.calls import call, connected
+from tests.calls import call, connected, insist
 from tests.clients import service
-from tests.faults.test_config import insist
 from tests.hubs import HubProcess
 from tests.servers import NatsServer
 from tests.waiting import until

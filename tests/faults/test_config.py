@@ -14,7 +14,7 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from tests.calls import call, connected, register
+from tests.calls import call, connected, insist, register
 from tests.hubs import HubProcess
 from tests.servers import NatsServer
 from tests.waiting import until
@@ -22,19 +22,6 @@ from tests.waiting import until
 pytestmark = pytest.mark.xdist_group("config-faults")
 
 _PATIENT = {"max_reconnect_attempts": -1, "reconnect_time_wait": 0.1}
-
-
-async def insist(client: Client, subject: str, message: Any) -> Any:
-    """The reply, however often it has to be asked for while hubs come and go."""
-    while True:
-        try:
-            reply = await call(client, subject, message, timeout=1.0)
-        except (nats.errors.Error, TimeoutError):
-            await asyncio.sleep(0.05)
-            continue
-        if not reply.get("error", {}).get("retryable"):
-            return reply
-        await asyncio.sleep(0.05)
 
 
 async def values(client: Client, service: str) -> Any:

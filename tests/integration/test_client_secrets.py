@@ -18,7 +18,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from hub.client import CentralHubClient, InvalidConfig, InvalidRequest, Unavailable
-from tests.calls import call, connected
+from tests.calls import call, connected, insist
 from tests.clients import service
 from tests.hubs import HubProcess
 from tests.keys import fresh_key
@@ -220,11 +220,7 @@ async def test_what_changed_while_nats_was_away_is_known_when_it_is_back(site: S
         site.server.start()
         await until(lambda: client.connected and site.client.is_connected)
         async with asyncio.timeout(30):
-            while True:
-                stored = await call(site.client, "hub.secret.put", {"name": "db", "value": "after"}, timeout=20)
-                if "error" not in stored:
-                    break
-                await asyncio.sleep(0.1)
+            assert "error" not in await insist(site.client, "hub.secret.put", {"name": "db", "value": "after"})
         await until(lambda: client.config.current.db.password == "after")
         await until(lambda: not client.config.stale)
 
