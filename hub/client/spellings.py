@@ -18,9 +18,9 @@ def spellings(text: str) -> frozenset[str]:
             json.dumps(text)[1:-1],
             json.dumps(text, ensure_ascii=False)[1:-1],
             repr(text)[1:-1],
-            quote(text, safe=""),
-            quote(text),
-            quote_plus(text),
+            quote(data, safe=""),
+            quote(data),
+            quote_plus(data),
             base64.b64encode(data).decode().rstrip("="),
             base64.urlsafe_b64encode(data).decode().rstrip("="),
         }

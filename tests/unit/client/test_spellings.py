@@ -47,6 +47,10 @@ def test_a_secret_is_masked_however_it_is_spelled(spelled: str) -> None:
     assert masked.endswith(" here")
 
 
+def test_a_secret_that_no_encoding_has_is_masked_too() -> None:
+    assert knowing("half a pair: \ud800").masked("x half a pair: \ud800 y") == "x *** y"
+
+
 def test_a_longer_secret_is_masked_before_one_that_is_part_of_it() -> None:
     assert knowing("abc", "abcdef").masked("abcdef abc") == "*** ***"
 
