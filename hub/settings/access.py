@@ -34,6 +34,7 @@ class Issuer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         audience: The `aud` that they must have.
         algorithms: How they may be signed. HS256 stands alone: a shared secret is never mixed with public keys.
         jwks: Where its keys are: a file, or an https URL (http for a host that is loopback).
+        jwks_ca: The file of the CAs (PEM) that are trusted for that URL, in place of those of the machine.
         secret_file: The file with the shared secret, for HS256.
         name_claim: The claim with the caller's name.
         role_claim: The claim with the role; a token without it has `role`.
@@ -46,6 +47,7 @@ class Issuer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     audience: Text
     algorithms: tuple[Algorithm, ...]
     jwks: Text | None = None
+    jwks_ca: Text | None = None
     secret_file: Text | None = None
     name_claim: Text = "sub"
     role_claim: Text = "role"
