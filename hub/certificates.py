@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from ipaddress import ip_address
-from typing import Final
+from typing import Final, Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -75,6 +75,7 @@ class Authority:
         now: datetime,
         *,
         hosts: tuple[str, ...] = (),
+        uris: tuple[str, ...] = (),
         server: bool = False,
         client: bool = False,
         lifetime: timedelta = LIFETIME,
@@ -85,6 +86,7 @@ class Authority:
             name: Whose it is.
             now: From when on it is good.
             hosts: The names and addresses that it is made out to.
+            uris: The URIs that it is made out to, as those of SPIFFE.
             server: Whether to be a server with it.
             client: Whether to be a client with it.
             lifetime: For how long it is good.
@@ -98,14 +100,51 @@ class Authority:
         builder = builder.add_extension(_usage(digital_signature=True), critical=True)
         uses = [ExtendedKeyUsageOID.SERVER_AUTH] * server + [ExtendedKeyUsageOID.CLIENT_AUTH] * client
         builder = builder.add_extension(x509.ExtendedKeyUsage(uses), critical=False)
-        if hosts:
-            builder = builder.add_extension(x509.SubjectAlternativeName(map(_alternative, hosts)), critical=False)
+        if hosts or uris:
+            names = [*map(_alternative, hosts), *map(x509.UniformResourceIdentifier, uris)]
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         return _pair(builder.sign(self._key, hashes.SHA256()), key)
 
 
 def expires(pem: bytes) -> datetime:
     """Until when the first certificate of a file is good. Raises ValueError where there is none."""
     return x509.load_pem_x509_certificate(pem).not_valid_after_utc
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Whom a certificate is made out to.
+
+    Attributes:
+        names: Its DNS names and URIs (subjectAltName), in the order in which it has them. The common name is none.
+        starts: From when on it is good.
+        expires: Until when it is good.
+        fingerprint: The SHA-256 of it, in hex.
+    """
+
+    names: tuple[tuple[Literal["dns", "uri"], str], ...]
+    starts: datetime
+    expires: datetime
+    fingerprint: str
+
+
+def named(pem: bytes) -> Named:
+    """Whom the first certificate of a text is made out to. Raises ValueError where there is none, or a broken one."""
+    found = x509.load_pem_x509_certificate(pem)
+    try:
+        alternatives = list(found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+    except x509.ExtensionNotFound:
+        alternatives = []
+    except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+        raise ValueError(f"its names cannot be read ({error})") from None
+    names: list[tuple[Literal["dns", "uri"], str]] = []
+    for each in alternatives:
+        if isinstance(each, x509.DNSName):
+            names.append(("dns", each.value))
+        elif isinstance(each, x509.UniformResourceIdentifier):
+            names.append(("uri", each.value))
+    fingerprint = found.fingerprint(hashes.SHA256()).hex()
+    return Named(tuple(names), found.not_valid_before_utc, found.not_valid_after_utc, fingerprint)
 
 
 def _begun(
