@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -55,12 +56,16 @@ async def flipping(writer: asyncio.StreamWriter) -> None:
 class HttpTarget:
     """A server on a free port of this machine.
 
+    Args:
+        tls: How it speaks TLS; None has it speak in the clear.
+
     Attributes:
         asked: How often each path was asked for, and when by the loop's clock.
         behaviours: What each path does; `well` unless set.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.asked: defaultdict[str, list[float]] = defaultdict(list)
         self.behaviours: dict[str, Respond] = {}
         self.default: Respond = well
@@ -77,7 +82,7 @@ class HttpTarget:
         return Counter({path: sum(when >= since for when in asked) for path, asked in self.asked.items()})
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
         return self
 
     async def __aexit__(

@@ -15,11 +15,13 @@ from hub.app.certificates import certificates, http_chain
 from hub.app.desk import Desk
 from hub.app.nats import Connection, tls_of
 from hub.app.parts import Parts
+from hub.app.verifiers import Verifiers
 from hub.core.catalog import Catalog
 from hub.core.registry import Registry
 from hub.errors import StartupError
 from hub.handlers.admin import Admin
 from hub.handlers.adoption import Adoption
+from hub.handlers.clock import Clock
 from hub.handlers.configrecords import StoredConfigs
 from hub.handlers.configschemas import RegisteredSchemas
 from hub.handlers.following import Following
@@ -31,6 +33,7 @@ from hub.handlers.micro import Micro
 from hub.handlers.registration import Registration
 from hub.handlers.supervisor import Supervisor
 from hub.settings import Settings
+from hub.settings.access import AccessFile
 from hub.telemetry.metrics import Metrics
 from hub.transport.connection import without_password
 from hub.wire import subjects
@@ -48,6 +51,7 @@ class Hub:
         system_url: Where to log in to the system account; None where there is no way in.
         system_seed: The nkey seed for that login, where it takes one.
         reload_nats: Has the nats-server that is the hub's own read its certificate again; None where there is none.
+        verifiers: What verifies tokens and certificates; None where nobody has any.
 
     Raises:
         StartupError: the certificate of the HTTP face cannot be used.
@@ -62,10 +66,12 @@ class Hub:
         system_url: str | None = None,
         system_seed: str | None = None,
         reload_nats: Callable[[], None] | None = None,
+        verifiers: Verifiers | None = None,
     ) -> None:
         self.hub_id = f"hub-{secrets.token_hex(4)}"
         self.metrics = metrics
         self._settings = settings
+        self._verifiers = verifiers or Verifiers(AccessFile(), Clock())
         self._urls = urls
         self._system_url = system_url
         self._system_seed = system_seed
@@ -209,6 +215,7 @@ class Hub:
             metrics=self.metrics,
             keys=keys,
             certificates=self._certificates,
+            verifiers=self._verifiers,
         )
         await parts.make()
         await parts.start(self._system_url, self._system_seed)

@@ -14,6 +14,7 @@ from nats.aio.client import Client
 from hub.app.archive import ConfigArchive
 from hub.app.components import ComponentParts
 from hub.app.nats import instances_connections, tls_of
+from hub.app.verifiers import Verifiers
 from hub.core.answers import Answers
 from hub.core.condition import Condition, together
 from hub.core.configs import Configs
@@ -80,6 +81,7 @@ class Parts:
         metrics: Where to count.
         keys: What secrets are encrypted with.
         certificates: Those that it shows.
+        verifiers: What verifies tokens and certificates.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Parts:
         metrics: Metrics,
         keys: Keys,
         certificates: Certificates,
+        verifiers: Verifiers,
     ) -> None:
         self.clock = Clock()
         self.changes = Changes()
@@ -108,6 +111,7 @@ class Parts:
         self._metrics = metrics
         self._keys = keys
         self._certificates = certificates
+        self._verifiers = verifiers
 
     async def make(self) -> None:
         """Make all of them. Nothing is heard or told yet."""
@@ -129,6 +133,8 @@ class Parts:
         Raises:
             StartupError: the system account lets nobody in.
         """
+        self._stack.push_async_callback(self._verifiers.aclose)
+        await self._verifiers.start()
         await self._learn(system_url, system_seed)
         await self._work()
 
@@ -325,7 +331,13 @@ class Parts:
 
     def _how_files_are(self) -> Condition:
         return together(
-            (self.files.condition, self.static_files.condition, self.components.condition, self._certificates.condition)
+            (
+                self.files.condition,
+                self.static_files.condition,
+                self.components.condition,
+                self._certificates.condition,
+                self._verifiers.condition,
+            )
         )
 
     async def _learn(self, system_url: str | None, system_seed: str | None) -> None:
@@ -377,6 +389,8 @@ class Parts:
             self.keep("config-archive", self.archive.archiving.run, bound=DEADLINE)
         if self._certificates:
             self.keep("certificates", self._certificates.watch)
+        for name, loop in self._verifiers.loops():
+            self.keep(name, loop)
         await self.checking.start(self.keep)
 
     def doubt(self) -> str | None:
@@ -447,6 +461,7 @@ class Parts:
                 "hub_secrets": self.secrets.counts,
                 **self.archive.labelled(),
                 "hub_tls_expires_seconds": self._certificates.left,
+                "hub_issuer_keys_age_seconds": self._verifiers.ages,
             },
             plain={
                 **self.wellbeing.plain(),

@@ -182,6 +182,12 @@ CATALOGUE: Final = (
         "Time until a certificate that the hub shows expires, by use: http, nats_client or nats_server; below 0 after.",
         ("use",),
     ),
+    Described(
+        "hub_issuer_keys_age_seconds",
+        "gauge",
+        "Time since the keys of an issuer of tokens were read last; infinite where they never were.",
+        ("issuer",),
+    ),
     Described("hub_build_info", "gauge", "Always 1; the label says which version runs.", ("version",)),
     Described("process_virtual_memory_bytes", "gauge", "Virtual memory of the hub process (Linux)."),
     Described("process_resident_memory_bytes", "gauge", "Memory that the hub process occupies (Linux)."),

@@ -29,6 +29,7 @@ _OWN: Final = (
     "hub_components_",
     "hub_secrets",
     "hub_tls_",
+    "hub_issuer_",
 )
 OWN_HEALTH: Final = tuple(name for name in _KNOWN if name.startswith(_OWN))
 """The metrics of the hub's own health, which `Sources` takes by their names."""

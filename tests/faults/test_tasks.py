@@ -17,8 +17,11 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from hub.app import Hub
+from hub.app.verifiers import Verifiers
+from hub.handlers.clock import Clock
 from hub.handlers.sweep import Sweep
 from hub.settings import load
+from hub.settings.access import AccessFile, Issuer
 from hub.sidecar.server import Sidecar
 from hub.telemetry.metrics import Metrics
 from hub.transport.loops import BOUND
@@ -28,6 +31,9 @@ from tests.keys import key_file
 from tests.killing import kill_task
 from tests.servers import NatsServer
 from tests.waiting import until
+
+JWKS = b'{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}'
+"""That of RFC 8037."""
 
 
 class Poisonous(Metrics):
@@ -81,8 +87,12 @@ class Patient:
 async def patient(server: NatsServer, metrics: Metrics) -> AsyncIterator[Patient]:
     keys = key_file(server.store.parent / "secrets.keys")
     settings = load(overrides={"nats.url": [server.url], "http.port": 0, "secrets.key_file": str(keys)})
+    jwks = server.store.parent / "jwks.json"
+    jwks.write_bytes(JWKS)
+    issuer = Issuer(issuer="https://issuer.test", audience="hub", algorithms=("EdDSA",), jwks=str(jwks))
+    verifiers = Verifiers(AccessFile(issuer=(issuer,)), Clock())
     async with (
-        Hub(settings, [server.url], metrics=metrics) as hub,
+        Hub(settings, [server.url], metrics=metrics, verifiers=verifiers) as hub,
         Sidecar(hub, settings.http, metrics) as sidecar,
         httpx.AsyncClient(base_url=sidecar.url, timeout=10) as http,
         connected(server.url) as client,
@@ -119,7 +129,7 @@ TASKS = (
         "canary-rounds",
         "secret-keys",
     ),
-    *("component-files", "component-garbage"),
+    *("component-files", "component-garbage", "issuer-keys-1"),
     *("adoption-rounds", "adoption-intake"),
     *("replicas", "declared-checks", "ttl-checks", "probes", "findings-rounds"),
 )

@@ -13,6 +13,7 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from hypothesis import HealthCheck, settings
 
 from hub.identity.keyset import Key, KeySet, parsed, shared
 from hub.identity.tokens import signed
@@ -21,6 +22,11 @@ from hub.settings.access import Algorithm, Issuer
 NOW = 1_800_000_000.0
 ISS, AUD = "https://issuer.test", "central-hub"
 SECRET = b"0123456789abcdef0123456789abcdef"
+
+
+def often(examples: int) -> settings:
+    """So many examples, however busy the machine is."""
+    return settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def b64(data: bytes) -> str:

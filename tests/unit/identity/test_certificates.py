@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.certificates import Authority
@@ -17,6 +17,7 @@ from hub.errors import SettingsError, Unauthenticated
 from hub.identity.certificates import CertificateVerifier, Kind, Pattern
 from hub.identity.proof import Presented, Proof
 from hub.settings.access import Certificate
+from tests.unit.identity.making import often
 
 MADE = datetime(2027, 1, 15, 8, 0, tzinfo=UTC)
 NOW = MADE.timestamp() + 60
@@ -241,13 +242,13 @@ def _joined(part: st.SearchStrategy[str], by: str) -> st.SearchStrategy[str]:
 
 
 @given(_joined(_starred, "."), _joined(_label, "."))
-@settings(max_examples=400)
+@often(200)
 def test_dns_names_are_matched_as_the_reference_has_it(pattern: str, name: str) -> None:
     assert Pattern.of(pattern).match("dns", name) == naive("dns", pattern, name)
 
 
 @given(_joined(_label, "."), st.data())
-@settings(max_examples=300)
+@often(150)
 def test_a_pattern_that_was_made_of_a_name_fits_it(name: str, data: st.DataObject) -> None:
     labels = name.split(".")
     place = data.draw(st.integers(0, len(labels) - 1))
@@ -259,7 +260,7 @@ def test_a_pattern_that_was_made_of_a_name_fits_it(name: str, data: st.DataObjec
 
 
 @given(_starred, _joined(_starred, "/"), _label, _joined(st.text("ab.-", max_size=3), "/"))
-@settings(max_examples=400)
+@often(200)
 def test_uris_are_matched_as_the_reference_has_it(host: str, path: str, named: str, segments: str) -> None:
     pattern, name = f"spiffe://{host}/{path}", f"spiffe://{named}/{segments}"
     assert Pattern.of(pattern).match("uri", name) == naive("uri", pattern, name)

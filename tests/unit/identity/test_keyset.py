@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.identity.keyset import MAX_BYTES, MAX_KEYS, decoded, parsed, shared
-from tests.unit.identity.making import SECRET, b64, ed25519, jwks, number, rsa
+from tests.unit.identity.making import SECRET, b64, ed25519, jwks, number, often, rsa
 
 
 def complaint(data: bytes) -> str:
@@ -161,6 +161,7 @@ def test_no_key_shows_itself() -> None:
 
 
 @given(st.binary(max_size=64))
+@often(100)
 def test_bytes_have_one_spelling(data: bytes) -> None:
     text = b64(data)
     assert decoded(text) == data
@@ -180,7 +181,7 @@ _members = st.dictionaries(
 
 
 @given(st.lists(_members, max_size=4))
-@settings(deadline=None)
+@often(100)
 def test_whatever_stands_beside_a_good_key_that_one_is_found(others: list[dict[str, Any]]) -> None:
     data = json.dumps({"keys": [*others, rsa("the-good-one").jwk()]}).encode()
     assert parsed(data).find("RS256", "the-good-one") is not None

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.errors import Unauthenticated
@@ -31,6 +31,7 @@ from tests.unit.identity.making import (
     hmac_forged,
     issuer,
     key,
+    often,
     rsa,
 )
 
@@ -322,7 +323,7 @@ _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+
     change=st.sampled_from(("replace", "insert", "delete", "swap", "cut")),
     character=st.sampled_from(_ALPHABET),
 )
-@settings(max_examples=600, deadline=None)
+@often(300)
 def test_a_good_token_that_is_changed_anywhere_is_refused(
     signer: Signer, place: int, change: str, character: str
 ) -> None:
@@ -349,7 +350,7 @@ def test_a_signature_has_one_spelling(signer: Signer) -> None:
 
 
 @given(st.binary(max_size=200), st.binary(max_size=200), st.binary(max_size=70))
-@settings(max_examples=300, deadline=None)
+@often(150)
 def test_anything_at_all_is_refused_and_nothing_else_happens(header: bytes, body: bytes, signature: bytes) -> None:
     assert refused(forged(header, body, signature))
 
@@ -365,7 +366,7 @@ _json_values = st.recursive(
     name=st.sampled_from(("iss", "aud", "exp", "nbf", "iat", "jti", "sub", "role", "instance", "scope")),
     value=_json_values,
 )
-@settings(max_examples=400, deadline=None)
+@often(200)
 def test_whatever_an_issuer_says_leads_to_a_sound_proof_or_to_a_refusal(name: str, value: Any) -> None:
     token = with_header(good_header(), {**claims(), name: value})
     try:
@@ -379,7 +380,7 @@ def test_whatever_an_issuer_says_leads_to_a_sound_proof_or_to_a_refusal(name: st
 
 
 @given(name=st.sampled_from(("alg", "kid", "typ", "crit", "b64", "jku", "x")), value=_json_values)
-@settings(max_examples=300, deadline=None)
+@often(150)
 def test_whatever_stands_in_a_header_no_other_error_comes_of_it(name: str, value: Any) -> None:
     token = with_header({**good_header(), name: value})
     with contextlib.suppress(Unauthenticated):
