@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from typing import Final, Literal, get_args
 
 from msgspec import Struct
@@ -14,6 +16,7 @@ from outside with a key, the one that scrapes metrics."""
 
 CALLER_ROLES: Final[tuple[CallerRole, ...]] = get_args(CallerRole)
 _MAX_NAME: Final = 128
+_INBOX_LENGTH: Final = 20
 
 
 class Caller(Struct, frozen=True, kw_only=True):
@@ -60,3 +63,16 @@ def parse_caller(text: str, *, host: str = "") -> Caller:
 def is_caller_name(name: str) -> bool:
     """Whether anybody but a service may be called so."""
     return 0 < len(name) <= _MAX_NAME and name.isprintable() and not any(each.isspace() for each in name)
+
+
+def inbox_prefix_for(credential: str) -> str:
+    """Below which subjects those who log in with this credential take their replies: `_INBOX.k.<20 of A-Z, 2-7>`.
+
+    Both sides know it without knowing the caller's name, and who does not have the credential is not let in to it. It
+    tells nothing of the credential that could be used.
+
+    Args:
+        credential: The public nkey; the text of the token or key; of a certificate the SHA-256 of its DER, in hex.
+    """
+    digest = hashlib.sha256(b"central-hub inbox\0" + credential.encode()).digest()
+    return f"_INBOX.k.{base64.b32encode(digest).decode()[:_INBOX_LENGTH]}"
