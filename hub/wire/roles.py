@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from typing import Final, Literal, get_args
 
 from msgspec import Struct
@@ -17,6 +18,7 @@ from outside with a key, the one that scrapes metrics."""
 CALLER_ROLES: Final[tuple[CallerRole, ...]] = get_args(CallerRole)
 _MAX_NAME: Final = 128
 _INBOX_LENGTH: Final = 20
+_UNUSUAL: Final = re.compile(rb"[^A-Za-z0-9-]")
 
 
 class Caller(Struct, frozen=True, kw_only=True):
@@ -63,6 +65,17 @@ def parse_caller(text: str, *, host: str = "") -> Caller:
 def is_caller_name(name: str) -> bool:
     """Whether anybody but a service may be called so."""
     return 0 < len(name) <= _MAX_NAME and name.isprintable() and not any(each.isspace() for each in name)
+
+
+def inbox_prefix(caller: Caller) -> str:
+    """Below which subject the replies to a caller go, and nobody else's: `_INBOX.<role>.<name>[.<instance>]`.
+
+    A name is one token of the subject: what is none of A-Z, a-z, 0-9 and - in it stands as `_` and two hexadecimal
+    digits for each of its bytes, so that no two names become one.
+    """
+    name = _UNUSUAL.sub(lambda found: b"_%02x" % found[0][0], caller.name.encode()).decode()
+    prefix = f"_INBOX.{caller.role}.{name}"
+    return prefix if caller.instance is None else f"{prefix}.{caller.instance}"
 
 
 def inbox_prefix_for(credential: str) -> str:
