@@ -93,16 +93,27 @@ def _take_file(found: _Found, path: Path | None) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise SettingsError(f"{path}: no such file; name another with --config or {_CONFIG}")
+    return read_toml(path)[0]
+
+
+def read_toml(path: Path) -> tuple[dict[str, Any], str]:
+    """The tables of a TOML file, and its text.
+
+    Raises:
+        SettingsError: it cannot be read, or is none; the message says at which line and column.
+    """
     try:
         text = path.read_bytes().decode()
     except FileNotFoundError:
-        raise SettingsError(f"{path}: no such file; name another with --config or {_CONFIG}") from None
+        raise SettingsError(f"{path}: no such file") from None
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path}: expected UTF-8, got something else at byte {error.start}") from None
     try:
-        return tomllib.loads(text)
+        return tomllib.loads(text), text
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path}: {_explain(str(error), text)}") from None
 

@@ -9,13 +9,15 @@ from msgspec import Struct
 from hub.wire import subjects
 from hub.wire.event import EventType
 from hub.wire.names import INSTANCE_PATTERN, SERVICE_PATTERN
+from hub.wire.roles import Right
 from hub.wire.secrets import SECRET_PATTERN
 
 CONTRACT_VERSION: Final = "v1"
 """The version of the wire contract; the distribution has its own."""
 
-Role = Literal["service", "operator", "reader", "hub"]
-"""Who takes part: a registered service, an operator, somebody who only looks, the hub itself."""
+Role = Literal["service", "reader", "operator", "bridge", "external", "prometheus", "hub"]
+"""Who takes part: the roles of `hub.wire.roles`, and the hub itself. What no row of the table gives a role, it may not
+do."""
 
 Kind = Literal["request", "request or publish", "publish", "republish", "stream"]
 """How a subject is used. A request is answered; what is published is not; `republish` is published by the NATS server
@@ -24,7 +26,29 @@ for every change stored in a bucket; `stream` is published into a JetStream stre
 SERVICE: Final = "service"
 OPERATOR: Final = "operator"
 READER: Final = "reader"
+EXTERNAL: Final = "external"
+BRIDGE: Final = "bridge"
+PROMETHEUS: Final = "prometheus"
 HUB: Final = "hub"
+
+_RIGHTS: Final[dict[str, Right]] = {
+    "register": "register",
+    "deregister": "register",
+    "heartbeat": "register",
+    "reregister": "register",
+    "discover": "discover",
+    "services": "discover",
+    "graph": "discover",
+    "registry": "discover",
+    "health": "health",
+    "config": "config",
+    "secret": "secrets",
+    "components": "components",
+    "database": "lease",
+    "events": "events",
+    "metrics": "metrics",
+}
+"""Which right a family of subjects belongs to, by its first token, or by the second behind `delta`; to `admin` else."""
 
 
 class Parameter(Struct, frozen=True, kw_only=True):
@@ -63,6 +87,12 @@ class Channel(Struct, frozen=True, kw_only=True):
     def parameters(self) -> tuple[str, ...]:
         """The names of the places in the address, in their order."""
         return tuple(token[1:-1] for token in self.address.split(".") if token.startswith("{"))
+
+    @property
+    def right(self) -> Right:
+        """The right that a credential must be good for, to take part."""
+        _, family, *more = self.address.split(".")
+        return _RIGHTS.get(more[0] if family == "delta" and more else family, "admin")
 
     def pattern(self) -> str:
         """The NATS subject, with wildcards, that covers the family."""

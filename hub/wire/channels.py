@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from hub.wire import subjects
 from hub.wire.admin import Desires, Drain, GetDesired, Maintenance, OverrideMetadata, OverrideWeight, Undrain
-from hub.wire.channel import HUB, OPERATOR, READER, SERVICE, Channel, request
+from hub.wire.channel import BRIDGE, EXTERNAL, HUB, OPERATOR, PROMETHEUS, READER, SERVICE, Channel, request
 from hub.wire.components import (
     ComponentsRecord,
 )
@@ -78,7 +78,7 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         Discover,
         Discovered,
         "Where is a service? Answered with instances, chosen as asked; may wait for a revision.",
-        (SERVICE, OPERATOR, READER),
+        (SERVICE, OPERATOR, READER, EXTERNAL),
     ),
     request(
         "services",
@@ -86,7 +86,7 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         Services,
         ServiceList,
         "Which services are there, with how many instances, and how are they?",
-        (SERVICE, OPERATOR, READER),
+        (SERVICE, OPERATOR, READER, EXTERNAL),
     ),
     request(
         "get-health",
@@ -94,7 +94,7 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         GetHealth,
         HealthList,
         "How are the services, each instance of them, and what says so?",
-        (SERVICE, OPERATOR, READER),
+        (SERVICE, OPERATOR, READER, EXTERNAL),
     ),
     request(
         "graph",
@@ -102,13 +102,13 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         Graph,
         ServiceGraph,
         "Who depends on whom, declared and observed, and how are they?",
-        (SERVICE, OPERATOR, READER),
+        (SERVICE, OPERATOR, READER, EXTERNAL),
     ),
     Channel(
         name="metrics",
         address=subjects.METRICS,
         kind="request",
-        publishers=(OPERATOR, READER),
+        publishers=(OPERATOR, READER, PROMETHEUS),
         subscribers=(HUB,),
         payload=None,
         text="text/plain",
@@ -191,7 +191,7 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         address=subjects.EVENTS_PREFIX + "{type}",
         kind="stream",
         publishers=(HUB,),
-        subscribers=(SERVICE, OPERATOR, READER),
+        subscribers=(SERVICE, OPERATOR, READER, BRIDGE),
         payload=CloudEvent,
         description=f"What happened, as CloudEvents 1.0, kept in the stream {subjects.EVENTS_STREAM}.",
     ),

@@ -16,6 +16,13 @@ CallerRole = Literal["service", "reader", "operator", "bridge", "external", "pro
 from outside with a key, the one that scrapes metrics."""
 
 CALLER_ROLES: Final[tuple[CallerRole, ...]] = get_args(CallerRole)
+
+Right = Literal[
+    "register", "discover", "health", "config", "secrets", "components", "lease", "events", "metrics", "admin"
+]
+"""What a credential may be good for, of all that its role may do: each channel of the contract belongs to one."""
+
+RIGHTS: Final[tuple[Right, ...]] = get_args(Right)
 _MAX_NAME: Final = 128
 _INBOX_LENGTH: Final = 20
 _UNUSUAL: Final = re.compile(rb"[^A-Za-z0-9-]")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from hub.wire import subjects
-from hub.wire.channel import HUB, OPERATOR, READER, SERVICE, Channel, request
+from hub.wire.channel import EXTERNAL, HUB, OPERATOR, READER, SERVICE, Channel, request
 from hub.wire.components import (
     Components,
     ComponentsHistory,
@@ -64,7 +64,7 @@ SHARED_CHANNELS: Final[tuple[Channel, ...]] = (
         GetConfig,
         Config,
         "What is a service to run with, and where does each value come from?",
-        (SERVICE, OPERATOR, READER),
+        (SERVICE, OPERATOR, READER, EXTERNAL),
     ),
     request(
         "get-config-records",
@@ -72,7 +72,7 @@ SHARED_CHANNELS: Final[tuple[Channel, ...]] = (
         GetConfigRecords,
         ConfigRecords,
         "What is stored for a service, in its own scope and in `_all`? For who may not read the bucket.",
-        (SERVICE, OPERATOR, READER),
+        (SERVICE, OPERATOR, READER, EXTERNAL),
     ),
     request(
         "list-configs",
