@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from hub.contract import asyncapi, tables, yaml
+from hub.contract import asyncapi, permissions, tables, yaml
 from hub.wire.messages import SHAPES
+from hub.wire.roles import CALLER_ROLES
 from hub.wire.schemas import schema
 
 ASYNCAPI: Final = "subjects/asyncapi.yaml"
@@ -21,6 +22,7 @@ _MARKED: Final = {"README.md": tables.overview, "subjects/README.md": tables.rig
 def render() -> dict[str, str]:
     """Every file that is rendered as a whole: its text by its path below the project's folder, with `/`."""
     files = {ASYNCAPI: _NOTICE + yaml.document(asyncapi.document())}
+    files |= {path: _NOTICE + text for path, text in permissions.render().items()}
     for name, kind in SHAPES.items():
         files[f"{SCHEMAS}/{name}.json"] = json.dumps(schema(name, kind), indent=2, ensure_ascii=False) + "\n"
     return files
@@ -32,7 +34,7 @@ def write(root: Path) -> None:
         target = root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8", newline="\n")
-    for superfluous in _superfluous(root):
+    for superfluous in list(_superfluous(root)):
         superfluous.unlink()
     for name, table in _MARKED.items():
         before = _read(root / name)
@@ -62,8 +64,9 @@ def check(root: Path) -> list[str]:
 
 
 def _superfluous(root: Path) -> Iterator[Path]:
-    """Schemas that belong to nothing."""
-    return (path for path in sorted((root / SCHEMAS).glob("*.json")) if path.stem not in SHAPES)
+    """Schemas and permissions that belong to nothing."""
+    yield from (path for path in sorted((root / SCHEMAS).glob("*.json")) if path.stem not in SHAPES)
+    yield from (path for path in sorted((root / permissions.FOLDER).glob("*.conf")) if path.stem not in CALLER_ROLES)
 
 
 def _read(path: Path) -> str | None:

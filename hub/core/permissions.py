@@ -17,6 +17,7 @@ from hub.wire.channel import PARAMETERS, Channel
 from hub.wire.channels import CHANNELS
 from hub.wire.claims import CLAIMS
 from hub.wire.config import EVERYBODY
+from hub.wire.micro import MICRO_CHANNELS
 from hub.wire.roles import Caller, inbox_prefix
 
 ANY: Final = "*"
@@ -51,6 +52,7 @@ class Permissions(Struct, frozen=True, kw_only=True):
 EVERYTHING: Final = Sight(discover=(ANY,), config=(ANY,))
 USUAL: Final = Sight(discover=(ANY,))
 """What a service sees where nothing else is said: all services, and the configuration of none but itself."""
+_UNTOLD: Final = {"service": USUAL, "external": Sight()}
 
 
 def permissions(
@@ -71,11 +73,11 @@ def permissions(
         sight: What it sees (`hub.core.policy.Policy.sight`); None for what its role sees where nothing is said.
         inboxes: Prefixes of further inboxes of its own.
     """
-    seen = sight if sight is not None else USUAL if caller.role == "service" else EVERYTHING
+    seen = sight if sight is not None else _UNTOLD.get(caller.role, EVERYTHING)
     publish: dict[str, None] = {}
     own_inboxes = [f"{prefix}.>" for prefix in (inbox_prefix(caller), *inboxes)]
     subscribe = dict.fromkeys(own_inboxes)
-    for channel in CHANNELS:
+    for channel in (*CHANNELS, *MICRO_CHANNELS):
         if scopes is not None and channel.right not in scopes:
             continue
         if caller.role in channel.publishers:
@@ -86,6 +88,19 @@ def permissions(
             subscribe.update(dict.fromkeys(heard))
             publish.update(dict.fromkeys(_stored(channel, heard)))
     return Permissions(publish=tuple(publish or own_inboxes), subscribe=tuple(subscribe))
+
+
+def covers(pattern: str, subject: str) -> bool:
+    """Whether a subject, which may have wildcards itself, is all within a pattern of NATS."""
+    wanted, given = pattern.split("."), subject.split(".")
+    if wanted[-1] == ">":
+        wanted = wanted[:-1]
+        if len(given) <= len(wanted):
+            return False
+        given = given[: len(wanted)]
+    if len(wanted) != len(given) or ">" in given:
+        return False
+    return all(each in (ANY, token) for each, token in zip(wanted, given, strict=True))
 
 
 def _subjects(channel: Channel, caller: Caller, sight: Sight) -> list[str]:
@@ -131,7 +146,11 @@ _BLOB: Final = f"{_BLOBS}.$O.{subjects.COMPONENTS_STORE}.M.*"
 _EVENTS: Final = (f"{_DIRECT}{subjects.EVENTS_STREAM}", f"{_INFO}{subjects.EVENTS_STREAM}")
 
 _WRITTEN: Final[dict[str, tuple[str, ...]]] = {
-    "publish-components": tuple(f"$O.{subjects.COMPONENTS_STORE}.{kind}.*" for kind in ("C", "M")),
+    "publish-components": (
+        f"$O.{subjects.COMPONENTS_STORE}.C.*",
+        f"$O.{subjects.COMPONENTS_STORE}.M.*",
+        f"{_INFO}OBJ_{subjects.COMPONENTS_STORE}",
+    ),
 }
 """Where the files lie that a request of that channel speaks of."""
 

@@ -19,6 +19,7 @@ from hub.core.registry import Registry
 from hub.errors import NotFound, PayloadTooLarge, Unavailable
 from hub.handlers.clock import Clock
 from hub.handlers.endpoint import Respond
+from hub.handlers.proven import Signed
 from hub.store.events import EventLog
 from hub.store.ports import Bucket, RevisionConflict
 from hub.wire import admin, subjects
@@ -63,11 +64,11 @@ class Admin:
         self._events = events
         self._clock = clock
         self._max_bytes = max_bytes
-        self._decode_drain = Decoder(admin.Drain)
-        self._decode_undrain = Decoder(admin.Undrain)
-        self._decode_maintenance = Decoder(admin.Maintenance)
-        self._decode_weight = Decoder(admin.OverrideWeight)
-        self._decode_metadata = Decoder(admin.OverrideMetadata)
+        self._decode_drain = Signed(admin.Drain)
+        self._decode_undrain = Signed(admin.Undrain)
+        self._decode_maintenance = Signed(admin.Maintenance)
+        self._decode_weight = Signed(admin.OverrideWeight)
+        self._decode_metadata = Signed(admin.OverrideMetadata)
         self._decode_get = Decoder(admin.GetDesired)
         self._decode_desired = msgspec.json.Decoder(Desired).decode
         self.subjects: dict[str, Respond] = {

@@ -19,11 +19,11 @@ from hub.handlers.audience import Audience
 from hub.handlers.clock import Clock
 from hub.handlers.config import Configuration, Wish
 from hub.handlers.endpoint import Respond
+from hub.handlers.proven import Signed
 from hub.handlers.rollout import Rollout
 from hub.store.lease import LeaderLease
 from hub.transport.loops import Beat
 from hub.wire import subjects
-from hub.wire.codec import Decoder
 from hub.wire.config import (
     EVERYBODY,
     AbortCanary,
@@ -87,8 +87,8 @@ class Canaries:
         self._lease = lease
         self._trials: dict[str, Trial] = {}
         self._is_new_here = True
-        self._decode_promote = Decoder(PromoteCanary)
-        self._decode_abort = Decoder(AbortCanary)
+        self._decode_promote = Signed(PromoteCanary)
+        self._decode_abort = Signed(AbortCanary)
         self.subjects: dict[str, Respond] = {
             subjects.CONFIG_PROMOTE: self.promote,
             subjects.CONFIG_ABORT: self.abort,

@@ -15,6 +15,7 @@ from hub.core.happenings import published
 from hub.errors import Conflict, HubError, InvalidRequest, NotFound, PayloadTooLarge, Unavailable
 from hub.handlers.clock import Clock
 from hub.handlers.endpoint import Respond
+from hub.handlers.proven import Signed
 from hub.store.events import EventLog
 from hub.store.objects import ObjectStore
 from hub.store.ports import Entry, Ledger, RevisionConflict
@@ -95,8 +96,8 @@ class Components:
         self._trees: OrderedDict[str, Files] = OrderedDict()
         self._decode_get = Decoder(wire.GetComponents)
         self._decode_history = Decoder(wire.ComponentsHistoryQuery)
-        self._decode_publish = Decoder(wire.PublishComponents)
-        self._decode_rollback = Decoder(wire.RollbackComponents)
+        self._decode_publish = Signed(wire.PublishComponents)
+        self._decode_rollback = Signed(wire.RollbackComponents)
         self._decode_record = msgspec.json.Decoder(wire.ComponentsRecord).decode
         self.known = Newest()
         self.lacking = 0

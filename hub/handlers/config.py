@@ -21,6 +21,7 @@ from hub.handlers.clock import Clock
 from hub.handlers.configpast import ConfigPast, fitting
 from hub.handlers.endpoint import Respond
 from hub.handlers.hindsight import Hindsight
+from hub.handlers.proven import Signed
 from hub.store.events import EventLog
 from hub.store.ports import History, Ledger, RevisionConflict
 from hub.wire import config, subjects
@@ -117,15 +118,15 @@ class Configuration:
         self._look_up = look_up
         self._max_bytes = max_bytes
         self._decode_get = Decoder(config.GetConfig)
-        self._decode_put = Decoder(config.PutConfig)
-        self._decode_patch = Decoder(config.PatchConfig)
+        self._decode_put = Signed(config.PutConfig)
+        self._decode_patch = Signed(config.PatchConfig)
         self._decode_validate = Decoder(config.ValidateConfig)
         self._decode_history = Decoder(config.ConfigHistoryQuery)
         self._decode_diff = Decoder(config.ConfigDiffQuery)
-        self._decode_rollback = Decoder(config.RollbackConfig)
-        self._decode_delete = Decoder(config.DeleteConfig)
+        self._decode_rollback = Signed(config.RollbackConfig)
+        self._decode_delete = Signed(config.DeleteConfig)
         self._decode_schema_get = Decoder(config.GetConfigSchema)
-        self._decode_schema_put = Decoder(config.PutConfigSchema)
+        self._decode_schema_put = Signed(config.PutConfigSchema)
         self.subjects: dict[str, Respond] = {
             subjects.CONFIG_GET: self.get,
             subjects.CONFIG_PUT: self.put,

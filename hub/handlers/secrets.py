@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 import msgspec
 import structlog
 
-from hub.core.access import Identify, claimed, may_read
+from hub.core.access import may_read
 from hub.core.condition import Condition, together, warning
 from hub.core.happenings import secret_changed
 from hub.core.secrets import Known, Secrets, told
@@ -23,6 +23,7 @@ from hub.handlers.changes import ANY, Changes
 from hub.handlers.clock import Clock
 from hub.handlers.endpoint import Respond
 from hub.handlers.keyring import Keys
+from hub.handlers.proven import Signed, service
 from hub.handlers.sparing import Sparing
 from hub.store.events import EventLog
 from hub.store.ports import Bucket, RevisionConflict
@@ -56,7 +57,6 @@ class SecretStore:
         clock: Where to read the time.
         users: Whose configuration refers to a secret.
         max_bytes: The largest reply.
-        identify: Tells who asks for values.
 
     Attributes:
         subjects: What it answers, and how.
@@ -73,7 +73,6 @@ class SecretStore:
         users: Callable[[str], Collection[str]],
         *,
         max_bytes: int,
-        identify: Identify = claimed,
     ) -> None:
         self._secrets = secrets
         self._keys = keys
@@ -83,10 +82,9 @@ class SecretStore:
         self._clock = clock
         self._users = users
         self._max_bytes = max_bytes
-        self._identify = identify
         self._sparing = Sparing()
-        self._decode_put = Decoder(wire.PutSecret)
-        self._decode_delete = Decoder(wire.DeleteSecret)
+        self._decode_put = Signed(wire.PutSecret)
+        self._decode_delete = Signed(wire.DeleteSecret)
         self._decode_list = Decoder(wire.ListSecrets)
         self._decode_resolve = Decoder(wire.ResolveSecrets)
         self._decode_rekey = Decoder(wire.RekeySecrets)
@@ -154,10 +152,10 @@ class SecretStore:
     def resolve(self, payload: bytes) -> bytes | Coroutine[Any, Any, bytes]:
         """The encoded `ResolvedSecrets`: at once, or after a look at what this hub may not have heard of yet."""
         request = self._decode_resolve(payload)
-        service = self._identify(request)
-        if request.min_revision <= self._secrets.revision and not self._lacking(service, request):
-            return self._resolved(service, request)
-        return self._resolved_later(service, request)
+        asking = service(request.service)
+        if request.min_revision <= self._secrets.revision and not self._lacking(asking, request):
+            return self._resolved(asking, request)
+        return self._resolved_later(asking, request)
 
     # --- for the hub
 

@@ -157,7 +157,7 @@ def _identity(entry: Identity) -> Iterator[str]:
     if entry.nkey.startswith("S"):
         yield "nkey: expected the public half (U...), got what looks like the seed: that is for its owner alone"
     elif not is_user_nkey(entry.nkey):
-        yield f"nkey: expected the public nkey of a user, U and 55 more of A-Z and 2-7, got {len(entry.nkey)} that are none"
+        yield "nkey: expected the public nkey of a user, U and 55 of A-Z and 2-7, got none of these"
 
 
 def _issuer(entry: Issuer) -> Iterator[str]:

@@ -47,6 +47,9 @@ _RIGHTS: Final[dict[str, Right]] = {
     "database": "lease",
     "events": "events",
     "metrics": "metrics",
+    "PING": "health",
+    "INFO": "health",
+    "STATS": "health",
 }
 """Which right a family of subjects belongs to, by its first token, or by the second behind `delta`; to `admin` else."""
 

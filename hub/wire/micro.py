@@ -12,7 +12,8 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from hub.wire.channel import Channel
+from hub.wire import subjects
+from hub.wire.channel import HUB, OPERATOR, READER, Channel
 from hub.wire.messages import message_name
 
 SERVICE_NAME: Final = "central-hub"
@@ -20,6 +21,21 @@ DESCRIPTION: Final = "Registration, discovery and health of services; the hub co
 PING: Final = "PING"
 INFO: Final = "INFO"
 STATS: Final = "STATS"
+
+MICRO_CHANNELS: Final = tuple(
+    Channel(
+        name=f"micro-{verb.lower()}-{number}",
+        address=address,
+        kind="request",
+        publishers=(OPERATOR, READER),
+        subscribers=(HUB,),
+        payload=None,
+        description="What the micro protocol has every service answer; the hub answers it, too.",
+    )
+    for verb in (PING, INFO, STATS)
+    for number, address in enumerate(subjects.micro(verb, SERVICE_NAME, "{hub}"))
+)
+"""Where those who look may ask the hub by that protocol; beside the contract, since the subjects are NATS's own."""
 
 
 class Identity(Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ import click
 from hub.cli.group import LazyGroup, Verb
 
 VERBS: Final = {
+    "explain": Verb("hub.cli.access.explain:explain", "Say whether somebody may do something, and by which rule."),
     "keygen": Verb("hub.cli.access.keygen:keygen", "Make a key that signs tokens, and the JWKS to verify them with."),
     "token": Verb("hub.cli.access.token:token", "Print a token that says who somebody is."),
 }

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.core.access import claimed, matches, may_read, may_refer
-from hub.wire.secrets import ResolveSecrets
+from hub.core.access import matches, may_read, may_refer
 
 NAMES = st.text("ab-", max_size=8)
 PATTERNS = st.text("ab-*", max_size=8)
@@ -56,7 +55,3 @@ def test_one_reader_among_many_is_enough_and_none_is_nobody() -> None:
 def test_what_all_share_may_refer_to_any_secret_and_is_no_service_that_reads_it() -> None:
     assert may_refer("_all", ["gateway"])
     assert not may_refer("engine", ["gateway"])
-
-
-def test_until_it_is_proven_who_asks_is_whom_the_request_says() -> None:
-    assert claimed(ResolveSecrets(service="engine", names=("a",))) == "engine"
