@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from hub.core.permissions import permissions
@@ -28,12 +29,14 @@ def conf(role: CallerRole) -> str:
     allowed = permissions(Caller(role=role, name=_NAME, instance=instance))
     return (
         f"# The permissions of {_WHOSE.get(role, _OTHERS)}\n"
-        f"{_block('publish', allowed.publish, role)}{_block('subscribe', allowed.subscribe, role)}"
+        + block("publish", [_placed(subject, role) for subject in allowed.publish])
+        + block("subscribe", [_placed(subject, role) for subject in allowed.subscribe])
     )
 
 
-def _block(side: str, subjects: tuple[str, ...], role: CallerRole) -> str:
-    lines = "".join(f'    "{_placed(subject, role)}"\n' for subject in subjects)
+def block(side: str, subjects: Iterable[str]) -> str:
+    """What may be published, or subscribed to, in the words of a server's configuration."""
+    lines = "".join(f'    "{subject}"\n' for subject in subjects)
     return f"{side}: {{\n  allow: [\n{lines}  ]\n}}\n"
 
 
