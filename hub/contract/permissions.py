@@ -9,8 +9,8 @@ from hub.core.permissions import permissions
 from hub.wire.roles import CALLER_ROLES, Caller, CallerRole
 
 FOLDER: Final = "subjects/permissions"
-_NAME: Final = "NAME"
-_INSTANCE: Final = "INSTANCE"
+_NAME: Final = "its-name"
+_INSTANCE: Final = "its-id"
 _WHOSE: Final = {
     "service": "a service. Write its name in place of <service>, and in place of <instance> the id of the one\n"
     "# instance that logs in so, or * for any of them.",

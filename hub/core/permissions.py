@@ -18,7 +18,7 @@ from hub.wire.channels import CHANNELS
 from hub.wire.claims import CLAIMS
 from hub.wire.config import EVERYBODY
 from hub.wire.micro import MICRO_CHANNELS
-from hub.wire.roles import Caller, inbox_prefix
+from hub.wire.roles import Caller, inbox_prefix, parse_caller
 
 ANY: Final = "*"
 """The pattern that every service goes by, and the wildcard of NATS for one token."""
@@ -72,7 +72,12 @@ def permissions(
         scopes: The rights that its credential is good for; None is all of them.
         sight: What it sees (`hub.core.policy.Policy.sight`); None for what its role sees where nothing is said.
         inboxes: Prefixes of further inboxes of its own.
+
+    Raises:
+        ValueError: it is called as no caller is.
     """
+    if parse_caller(str(caller), host=caller.host) != caller:
+        raise ValueError(f"expected a caller as one is written, got {caller}")
     seen = sight if sight is not None else _UNTOLD.get(caller.role, EVERYTHING)
     publish: dict[str, None] = {}
     own_inboxes = [f"{prefix}.>" for prefix in (inbox_prefix(caller), *inboxes)]

@@ -16,6 +16,7 @@ import pytest
 from hub import contract
 from hub.contract import asyncapi, tables, yaml
 from hub.wire.messages import MESSAGES, SHAPES
+from hub.wire.roles import CALLER_ROLES
 from hub.wire.schemas import attribute_docs
 from tests.contract import blocks
 from tests.contract.golden import ROOT
@@ -49,7 +50,8 @@ def test_a_contract_written_anew_is_complete_and_without_drift(tmp_path: Path) -
     contract.write(tmp_path)
     assert contract.check(tmp_path) == []
     written = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
-    assert written == set(contract.render()) == {ASYNCAPI, *(f"schemas/v1/{name}.json" for name in SHAPES)}
+    conf = {f"subjects/permissions/{role}.conf" for role in CALLER_ROLES}
+    assert written == set(contract.render()) == {ASYNCAPI, *conf, *(f"schemas/v1/{name}.json" for name in SHAPES)}
 
 
 def test_every_kind_of_drift_is_named_and_mended(tmp_path: Path) -> None:
@@ -58,13 +60,17 @@ def test_every_kind_of_drift_is_named_and_mended(tmp_path: Path) -> None:
     (tmp_path / "schemas/v1/register.json").unlink()
     (tmp_path / "schemas/v1/unheard-of.json").write_text("{}")
     (tmp_path / ASYNCAPI).write_text("asyncapi: 2.6.0\n")
+    (tmp_path / "subjects/permissions/reader.conf").write_text("publish: {}\n")
+    (tmp_path / "subjects/permissions/boss.conf").write_text("publish: {}\n")
     readme = tmp_path / "subjects" / "README.md"
     text = readme.read_text(encoding="utf-8")
     readme.write_text(text.replace("| `hub.register` |", "| `hub.enroll` |"), encoding="utf-8")
     assert contract.check(tmp_path) == [
         f"{ASYNCAPI} (drifted)",
+        "subjects/permissions/reader.conf (drifted)",
         "schemas/v1/register.json (missing)",
         "schemas/v1/unheard-of.json (superfluous)",
+        "subjects/permissions/boss.conf (superfluous)",
         "subjects/README.md (table of subjects drifted)",
     ]
     contract.write(tmp_path)
