@@ -30,11 +30,12 @@ def rights() -> str:
             channel.kind + (f", queue group `{channel.queue}`" if channel.queue else ""),
             _several(channel.publishers),
             _several(channel.subscribers),
+            "" if (channel.publishers, channel.subscribers) == ((HUB,), (HUB,)) else f"`{channel.right}`",
             _said(channel),
         )
         for channel in CHANNELS
     ]
-    return _table(("subject", "kind", "publish", "subscribe", "payload → reply"), rows)
+    return _table(("subject", "kind", "publish", "subscribe", "right", "payload → reply"), rows)
 
 
 def _address(channel: Channel) -> str:

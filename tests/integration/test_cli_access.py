@@ -76,7 +76,7 @@ def test_what_cannot_be_asked_is_wrong_usage(arguments: tuple[str, ...], expecte
 
 def test_a_file_with_mistakes_is_refused_with_their_places(tmp_path: Path) -> None:
     path = tmp_path / "access.toml"
-    path.write_text('[[allow]]\nwho = ["servce:*"]\ndiscover = ["*"]\n')
+    path.write_text('[[allow]]\nwho = ["services:*"]\ndiscover = ["*"]\n')
     done = run("access", "explain", "service:api", "hub.services", "--file", str(path))
     assert done.returncode == 1
     assert f"{path}: line 1, [[allow]]: who: expected callers" in done.stderr

@@ -116,7 +116,7 @@ WHO = "who: expected callers as in 'service:api-*' or 'external:partner'"
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (identity(role="servce"), [f"role: expected one of {ROLES}, got 'servce' (did you mean service?)"]),
+        (identity(role="services"), [f"role: expected one of {ROLES}, got 'services' (did you mean service?)"]),
         (identity(name="Engine"), ["name: expected a DNS label, 1..63 of a-z, 0-9 and inner '-', got 'Engine'"]),
         (identity(name="nats"), ["name: expected a name that is not reserved for the hub itself, got 'nats'"]),
         (identity(instance="a.b"), ["instance: expected 1..64 of A-Z, a-z, 0-9, _ and -, got 'a.b'"]),
@@ -195,8 +195,8 @@ WHO = "who: expected callers as in 'service:api-*' or 'external:partner'"
             [f"{WHO}, with a role of {ROLES}, got 'engine'"],
         ),
         (
-            "[[allow]]\nwho = ['servce:*']\ndiscover = ['*']",
-            [f"{WHO}, with a role of {ROLES}, got 'servce:*'"],
+            "[[allow]]\nwho = ['services:*']\ndiscover = ['*']",
+            [f"{WHO}, with a role of {ROLES}, got 'services:*'"],
         ),
         ("[[allow]]\nwho = ['*']", ["expected at least one of discover, config, lease, got none: it allows nothing"]),
         (
@@ -220,12 +220,12 @@ def test_a_mistake_is_told_with_its_line_its_key_and_what_was_expected(
 
 
 def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
-    text = f"{identity(role='boss')}\n\n# a comment\n{identity(name='X', nkey=OTHER)}\n[[alow]]\n[[issuer]]\n"
+    text = f"{identity(role='boss')}\n\n# a comment\n{identity(name='X', nkey=OTHER)}\n[[allows]]\n[[issuer]]\n"
     assert mistakes(tmp_path, text) == [
         "line 14, [[issuer]]: issuer: expected a value, got none (it is required)",
         "line 14, [[issuer]]: audience: expected a value, got none (it is required)",
         "line 14, [[issuer]]: algorithms: expected a value, got none (it is required)",
-        "unknown key alow (did you mean allow?)",
+        "unknown key allows (did you mean allow?)",
         f"line 1, [[identity]]: role: expected one of {ROLES}, got 'boss'",
         "line 8, [[identity]]: name: expected a DNS label, 1..63 of a-z, 0-9 and inner '-', got 'X'",
     ]
