@@ -22,8 +22,8 @@ _SCHEMA_FORMAT: Final = "application/schema+json;version=draft-2020-12"
 _ABOUT: Final = (
     "Services register, find each other, beat and leave. The hub coordinates and never proxies. Operations are told "
     "from the hub's side: it receives requests and sends news, and receives what hubs tell each other. `x-publish` and "
-    "`x-subscribe` say which roles may do what, `x-right` what a credential must be good for. Rendered from hub/wire by "
-    "`hub contract --write`."
+    "`x-subscribe` say which roles may do what, `x-right` what a credential must be good for. Rendered from hub/wire "
+    "by `hub contract --write`."
 )
 _EMPTY: Final = "empty"
 _REMOVED: Final = "record-removed"
