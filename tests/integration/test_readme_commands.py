@@ -179,6 +179,9 @@ def test_what_the_readme_says_works_from_the_first_line_to_the_last(tmp_path: Pa
     assert "button { color: green }" in shared
     [synced] = [out for text, out in printed.items() if "components.sync" in text]
     assert synced == "version 3: button.css changed\nbutton { color: red }\n\n"
+    [explained] = [out for text, out in printed.items() if "hub access explain" in text]
+    assert "access.toml: [[allow]] 1, discover 'ledger-*'" in explained
+    assert "access.toml: [[allow]] 2, discover '*'" in explained
     [by_sdk] = [out for text, out in printed.items() if "client.discover" in text]
     assert by_sdk in ("http://127.0.0.1:8001\n", "http://127.0.0.1:8002\n")
 
