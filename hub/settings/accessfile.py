@@ -7,6 +7,7 @@ import binascii
 import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, TypeVar, get_type_hints
 from urllib.parse import urlsplit
@@ -27,7 +28,6 @@ NAME: Final = "access.toml"
 _KINDS: Final = ("identity", "issuer", "certificate", "allow")
 _USER_KEY: Final = 20 << 3
 """The first byte of the public nkey of a user, which makes it begin with `U`."""
-_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _SERVICES: Final = re.compile(r"[a-z0-9*-]{1,128}")
 _DATABASES: Final = re.compile(r"[A-Za-z0-9_*-]{1,128}")
 _WHO: Final = "expected callers as in 'service:api-*' or 'external:partner'"
@@ -178,6 +178,8 @@ def _issuer(entry: Issuer) -> Iterator[str]:
             yield "jwks: expected a file or an https URL with the public keys, got none"
     if entry.jwks is not None:
         yield from _jwks(entry.jwks)
+    if entry.jwks_ca is not None and not (entry.jwks or "").startswith("https://"):
+        yield "jwks_ca: expected none, since jwks is no https URL"
     if not entry.roles:
         yield "roles: expected at least one, got none"
     for role in entry.roles:
@@ -193,12 +195,19 @@ def _jwks(jwks: str) -> Iterator[str]:
         return
     try:
         url = urlsplit(jwks)
-        secure = url.scheme == "https" or (url.scheme == "http" and url.hostname in _LOOPBACK)
+        secure = url.scheme == "https" or (url.scheme == "http" and _is_loopback(url.hostname or ""))
         good = secure and bool(url.hostname) and "@" not in url.netloc
     except ValueError:
         good = False
     if not good:
         yield "jwks: expected a file, or an https URL without a login (http for a host that is loopback), got another"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def _certificate(entry: Certificate) -> Iterator[str]:

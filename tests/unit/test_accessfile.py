@@ -99,6 +99,11 @@ def test_what_is_written_is_what_is_declared(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.0.1", "[::1]"])
+def test_keys_may_come_from_this_machine_without_tls(tmp_path: Path, host: str) -> None:
+    assert loaded(tmp_path, issuer(EDDSA, f'jwks = "http://{host}:8080/keys"')).issuer
+
+
 def identity(**changes: str) -> str:
     given = {"name": "engine", "role": "service", "nkey": KEY, **changes}
     return "[[identity]]\n" + "".join(f'{key} = "{value}"\n' for key, value in given.items())
@@ -177,6 +182,7 @@ WHO = "who: expected callers as in 'service:api-*' or 'external:partner'"
             issuer(EDDSA, 'jwks = "https://a:geheim@login.example/keys"'),
             ["jwks: expected a file, or an https URL without a login (http for a host that is loopback), got another"],
         ),
+        (issuer(EDDSA, 'jwks = "k"', 'jwks_ca = "c"'), ["jwks_ca: expected none, since jwks is no https URL"]),
         (issuer(EDDSA, 'jwks = "k"', "roles = []"), ["roles: expected at least one, got none"]),
         (issuer(EDDSA, 'jwks = "k"', 'roles = ["boss"]'), [f"roles: expected one of {ROLES}, got 'boss'"]),
         (
