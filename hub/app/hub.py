@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import structlog
 
+from hub.app.access import Access
 from hub.app.certificates import certificates, http_chain
 from hub.app.desk import Desk
 from hub.app.nats import Connection, tls_of
@@ -21,6 +22,7 @@ from hub.core.registry import Registry
 from hub.errors import StartupError
 from hub.handlers.admin import Admin
 from hub.handlers.adoption import Adoption
+from hub.handlers.callout import Callout
 from hub.handlers.clock import Clock
 from hub.handlers.configrecords import StoredConfigs
 from hub.handlers.configschemas import RegisteredSchemas
@@ -51,7 +53,8 @@ class Hub:
         system_url: Where to log in to the system account; None where there is no way in.
         system_seed: The nkey seed for that login, where it takes one.
         reload_nats: Has the nats-server that is the hub's own read its certificate again; None where there is none.
-        verifiers: What verifies tokens and certificates; None where nobody has any.
+        access: What proves who asks; None where whoever reaches the hub may do everything.
+        verifiers: What verifies tokens and certificates; None for those of `access`.
 
     Raises:
         StartupError: the certificate of the HTTP face cannot be used.
@@ -66,21 +69,25 @@ class Hub:
         system_url: str | None = None,
         system_seed: str | None = None,
         reload_nats: Callable[[], None] | None = None,
+        access: Access | None = None,
         verifiers: Verifiers | None = None,
     ) -> None:
         self.hub_id = f"hub-{secrets.token_hex(4)}"
         self.metrics = metrics
         self._settings = settings
-        self._verifiers = verifiers or Verifiers(AccessFile(), Clock())
+        self._verifiers = verifiers or (access.verifiers if access else Verifiers(AccessFile(), Clock()))
         self._urls = urls
         self._system_url = system_url
         self._system_seed = system_seed
+        self._access = access
+        self._callout: Callout | None = None
         self._stack = contextlib.AsyncExitStack()
         self._supervisor = Supervisor()
         self._connection = Connection(
             urls,
             name=self.hub_id,
             credentials_file=settings.nats.credentials,
+            nkey_seed=None if access is None else access.keys.hub.seed,
             tls=tls_of(settings),
             on_closed=self._on_closed,
             on_dropped=self._on_dropped,
@@ -185,6 +192,8 @@ class Hub:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._leave()
+        if self._callout is not None:
+            await self._callout.drain(self._settings.drain_timeout)
         await self._parts.checking.leave()
         self._parts.config_changes.close()
         self._parts.secret_changes.close()
@@ -205,7 +214,8 @@ class Hub:
         await self._certificates.start()
         self._client = client = await self._connection.open()
         self._stack.push_async_callback(self._connection.aclose)
-        self._desk = Desk(client, self.metrics, following, settings.limits.in_flight)
+        gate = None if self._access is None else self._access.gate
+        self._desk = Desk(client, self.metrics, following, settings.limits.in_flight, gate)
         self._parts = parts = Parts(
             self.hub_id,
             settings,
@@ -216,10 +226,12 @@ class Hub:
             keys=keys,
             certificates=self._certificates,
             verifiers=self._verifiers,
+            proven=self._access is not None,
         )
         await parts.make()
         await parts.start(self._system_url, self._system_seed)
         await self._answer(parts, following)
+        await self._let_in(parts)
         self.metrics.sources = parts.sources(in_flight=lambda: len(self._desk))
         await client.flush()
         self._started = True
@@ -254,10 +266,28 @@ class Hub:
         await desk.answer(subjects.CONFIG_RELOAD, parts.files.reload)
         await desk.answer(subjects.CONFIG_STATUS, parts.rollout.status)
         text = MetricsText(self.metrics, hub_id=self.hub_id, max_bytes=parts.max_bytes)
-        await desk.open((text.endpoint(self._client, desk.in_flight, following),))
-        await desk.open(Micro(self.hub_id, clock.wall(), self.metrics).endpoints(self._client, desk.in_flight))
-        if self._settings.micro.adopt:
+        await desk.open((text.endpoint(self._client, desk.in_flight, following, desk.gate),))
+        micro = Micro(self.hub_id, clock.wall(), self.metrics)
+        await desk.open(micro.endpoints(self._client, desk.in_flight, desk.gate))
+        if self._settings.micro.adopt and self._access is None:
             await self._adopt(parts, registration)
+
+    async def _let_in(self, parts: Parts) -> None:
+        """Say to the NATS servers who may come in, where that is to be proven; last, since who is in begins to ask."""
+        access = self._access
+        if access is None:
+            return
+        if self._settings.micro.adopt:
+            log.info("services that speak the micro protocol alone are not looked for: nothing would prove who answers")
+        self._callout = Callout(
+            self._client,
+            access.authenticator,
+            access.keys.issuer,
+            access.permit,
+            parts.clock,
+            outcomes=self.metrics.logins,
+        )
+        await self._callout.start()
 
     async def _adopt(self, parts: Parts, registration: Registration) -> None:
         """Find services that speak the micro protocol alone."""

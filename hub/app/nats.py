@@ -31,6 +31,7 @@ class Connection:
         urls: The NATS servers.
         name: What it is called there.
         credentials_file: The login, where the URLs have none.
+        nkey_seed: The nkey to log in by, where identities are proven.
         tls: Whom to trust, and as whom to come.
         on_closed: Called when NATS has turned us away for good.
         on_dropped: Called when messages were dropped, the hub being too slow for them.
@@ -42,6 +43,7 @@ class Connection:
         *,
         name: str,
         credentials_file: str | None,
+        nkey_seed: str | None = None,
         tls: Tls,
         on_closed: Callable[[], None],
         on_dropped: Callable[[], None],
@@ -49,6 +51,7 @@ class Connection:
         self._urls = urls
         self._name = name
         self._credentials_file = credentials_file
+        self._nkey_seed = nkey_seed
         self._tls = tls
         self._on_closed = on_closed
         self._on_dropped = on_dropped
@@ -110,7 +113,7 @@ class Connection:
             raise StartupError(
                 f"nats.credentials: expected a file, there is none at {path}: name another, or leave it out"
             )
-        return Credentials(credentials_file=path)
+        return Credentials(credentials_file=path, nkey_seed=None if path is not None else self._nkey_seed)
 
     async def _told_disconnected(self) -> None:
         if self._client is not None and not self._leaving:
@@ -137,7 +140,15 @@ class Connection:
 
 @asynccontextmanager
 async def instances_connections(
-    url: str, *, name: str, seed: str | None, tls: Tls, registry: Registry, clock: Clock, keep: Keep
+    url: str,
+    *,
+    name: str,
+    seed: str | None,
+    tls: Tls,
+    registry: Registry,
+    clock: Clock,
+    keep: Keep,
+    proven: bool = False,
 ) -> AsyncIterator[None]:
     """Follow the connections of instances by what NATS tells in its system account, until the context ends.
 
@@ -149,6 +160,7 @@ async def instances_connections(
         registry: Who is to know.
         clock: Where to read the time.
         keep: What runs the loops.
+        proven: Whether each connection is of whom the hub has let in.
 
     Raises:
         StartupError: that account lets nobody in; the message names the setting.
@@ -167,7 +179,7 @@ async def instances_connections(
         ) from None
     try:
         async with Requester(client, keep=keep, name="system-requests-sweeper") as requester:
-            connections = Connections(client, requester, registry, clock)
+            connections = Connections(client, requester, registry, clock, proven=proven)
             await connections.start()
             yield
     finally:

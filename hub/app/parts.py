@@ -82,6 +82,7 @@ class Parts:
         keys: What secrets are encrypted with.
         certificates: Those that it shows.
         verifiers: What verifies tokens and certificates.
+        proven: Whether who asks must prove who it is.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Parts:
         keys: Keys,
         certificates: Certificates,
         verifiers: Verifiers,
+        proven: bool = False,
     ) -> None:
         self.clock = Clock()
         self.changes = Changes()
@@ -112,6 +114,7 @@ class Parts:
         self._keys = keys
         self._certificates = certificates
         self._verifiers = verifiers
+        self._proven = proven
 
     async def make(self) -> None:
         """Make all of them. Nothing is heard or told yet."""
@@ -269,6 +272,7 @@ class Parts:
             on_uses=self.observing.beaten,
             on_reports=self.checking.report,
             on_config=self._on_config,
+            proven=self._proven,
         )
         self._hearing = Hearing(self._client, self.registry.liveness, self.clock)
 
@@ -361,6 +365,7 @@ class Parts:
                 registry=self.registry,
                 clock=self.clock,
                 keep=self._supervisor.keep,
+                proven=self._proven,
             )
             await self._stack.enter_async_context(connections)
         await self._stack.enter_async_context(self.lease)

@@ -14,7 +14,9 @@ import structlog
 import uvloop
 
 from hub.app import Hub
+from hub.app.access import access_of
 from hub.embedded import EmbeddedServer
+from hub.embedded.config import Login
 from hub.settings import Settings
 from hub.sidecar.server import Sidecar
 from hub.telemetry.logging import configure
@@ -86,8 +88,14 @@ async def _serve(
     if metrics.performance:
         stack.enter_context(metrics.pauses)
     server: EmbeddedServer | None = None
+    access = await asyncio.to_thread(access_of, settings, embedded=embedded, say=say)
+    keys = None if access is None else access.keys
     if embedded:
-        server = await stack.enter_async_context(EmbeddedServer(settings))
+        server = await stack.enter_async_context(
+            EmbeddedServer(settings, proven=keys.public, system=Login.of(keys.system))
+            if keys is not None
+            else EmbeddedServer(settings)
+        )
         hub = Hub(
             settings,
             [server.url],
@@ -95,9 +103,17 @@ async def _serve(
             system_url=server.url,
             system_seed=server.system_seed,
             reload_nats=server.reload,
+            access=access,
         )
     else:
-        hub = Hub(settings, list(settings.nats.url), metrics=metrics, system_url=settings.nats.system_url)
+        hub = Hub(
+            settings,
+            list(settings.nats.url),
+            metrics=metrics,
+            system_url=settings.nats.system_url,
+            system_seed=None if keys is None else keys.system.seed,
+            access=access,
+        )
     await stack.enter_async_context(hub)
     _calm_collector()
     sidecar = await stack.enter_async_context(Sidecar(hub, settings.http, metrics, tls=hub.http_tls))

@@ -19,6 +19,11 @@ from hub.cli.running import run
     help="The nats-server to run, 2.12 or newer [default: one on PATH that is, else the one installed with the hub].",
 )
 @click.option("--data-dir", type=click.Path(), help="Where everything is kept [default: .hub].")
+@click.option(
+    "--secure",
+    is_flag=True,
+    help="Let in only who proves who it is, even where nobody but this machine can reach it (access.mode = enforced).",
+)
 @common_options
 @click.pass_context
 def up(
@@ -27,6 +32,7 @@ def up(
     nats_port: int | None,
     nats_server: str | None,
     data_dir: str | None,
+    secure: bool,
     config: Path | None,
     http_port: int | None,
     log_level: str | None,
@@ -44,6 +50,7 @@ def up(
             "nats.port": nats_port,
             "nats.server": nats_server,
             "data_dir": data_dir,
+            "access.mode": "enforced" if secure else None,
             "http.host": host,
             "http.port": http_port,
             "log.level": log_level,

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import nkeys  # type: ignore[import-untyped]
+from hub.core import accounts
+from hub.core.accounts import PublicKeys
+from hub.identity.nkey import Nkey
 
 MAX_PAYLOAD: Final = 1024 * 1024
-ACCOUNT: Final = "HUB"
+ACCOUNT: Final = accounts.HUB_ACCOUNT
 SYNC_INTERVAL: Final = "2s"
 """How long what was written may wait to reach the disk, where not each write is synced.
 
@@ -31,8 +33,12 @@ class Login:
     @classmethod
     def fresh(cls) -> Login:
         """A new one."""
-        seed = nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER)
-        return cls(nkeys.from_seed(seed).public_key.decode(), seed.decode())
+        return cls.of(Nkey.fresh("user"))
+
+    @classmethod
+    def of(cls, key: Nkey) -> Login:
+        """By this key."""
+        return cls(key.public, key.seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,7 @@ class ServerConfig:
         system: The hub's login to the system account.
         sync_always: Whether every write is synced to the disk before it is acknowledged.
         tls: The files by which it speaks TLS; None where it speaks none.
+        proven: The keys of a server that lets in none but whom a hub has let in; None where it lets in everyone.
     """
 
     folder: Path
@@ -72,6 +79,7 @@ class ServerConfig:
     system: Login
     sync_always: bool = True
     tls: ListenTls | None = None
+    proven: PublicKeys | None = None
 
     @property
     def ports_dir(self) -> Path:
@@ -95,13 +103,18 @@ jetstream {{
   store_dir: {_quoted(str(self.folder.resolve()))}
   sync_interval: {"always" if self.sync_always else _quoted(SYNC_INTERVAL)}
 }}
-system_account: SYS
+{self._accounts()}{self.tls.render() if self.tls is not None else ""}"""
+
+    def _accounts(self) -> str:
+        if self.proven is not None:
+            return accounts.conf(self.proven)
+        return f"""system_account: {accounts.SYSTEM_ACCOUNT}
 no_auth_user: {self.everyone.public}
 accounts {{
   {ACCOUNT} {{ jetstream: enabled, users: [{{ nkey: {self.everyone.public} }}] }}
-  SYS {{ users: [{{ nkey: {self.system.public} }}] }}
+  {accounts.SYSTEM_ACCOUNT} {{ users: [{{ nkey: {self.system.public} }}] }}
 }}
-{self.tls.render() if self.tls is not None else ""}"""
+"""
 
     def write(self) -> Path:
         """Write it, for the owner's eyes only, and return its path."""

@@ -10,6 +10,7 @@ from typing import Final, Self
 
 import structlog
 
+from hub.core.accounts import PublicKeys
 from hub.embedded import binary
 from hub.embedded.config import ListenTls, Login, ServerConfig
 from hub.embedded.datadir import DataDir
@@ -31,15 +32,18 @@ class EmbeddedServer:
     """A nats-server on the hub's data folder. Entering its context returns when it takes clients; leaving it ends it.
 
     Should it die, it is started again on the same port; should it keep dying, `wait_failed` says so. Clients need no
-    credentials. Its system account is open only to who has `system_seed`, which is new at every start.
+    credentials, unless identities are proven. Its system account is open only to who has `system_seed`, which is new at
+    every start where it is not given.
 
     Args:
         settings: Where to listen (`nats.host`, `nats.port`), where the data lie (`data_dir`), which program to run
             (`nats.server`), when it syncs (`nats.sync`), by which files it speaks TLS (`nats.listen_cert` and those
             beside it).
+        proven: The public keys by which identities are proven; None where everybody is let in.
+        system: The login to its system account that these keys are of; None for a fresh one.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, proven: PublicKeys | None = None, system: Login | None = None) -> None:
         self._settings = settings
         self._data = DataDir(settings.data_dir)
         self._config = ServerConfig(
@@ -47,9 +51,10 @@ class EmbeddedServer:
             settings.nats.host,
             settings.nats.port,
             everyone=Login.fresh(),
-            system=Login.fresh(),
+            system=system or Login.fresh(),
             sync_always=settings.nats.sync == "always",
             tls=_tls_of(settings),
+            proven=proven,
         )
         self._program = ""
         self._lock = -1

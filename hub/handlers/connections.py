@@ -2,6 +2,7 @@
 
 An instance's connection is known by its client name, `<service>.<instance>`. The events come at most once and may be
 missed, so they only ever make an instance suspect; and what is connected is asked for anew whenever we reconnect.
+Where identities are proven, an instance's connection is known by its user, as anybody may call a connection anything.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from hub.core.registry import Registry
 from hub.errors import HubError
 from hub.handlers.clock import Clock
 from hub.transport.requests import Requester
+from hub.wire.roles import parse_caller
+from hub.wire.subjects import instance_key
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +31,8 @@ _PAGE = 1024
 
 class _Peer(Struct):
     name: str = ""
+    user: str = ""
+    authorized_user: str = ""
 
 
 class _Change(Struct):
@@ -51,13 +56,17 @@ class Connections:
         requester: For requests on it.
         registry: Told of what is connected and what no longer is.
         clock: Where to read the time.
+        proven: Whether the hub has let connections in, each as who it is.
     """
 
-    def __init__(self, client: Client, requester: Requester, registry: Registry, clock: Clock) -> None:
+    def __init__(
+        self, client: Client, requester: Requester, registry: Registry, clock: Clock, *, proven: bool = False
+    ) -> None:
         self._client = client
         self._requester = requester
         self._registry = registry
         self._clock = clock
+        self._proven = proven
         self._decode_change = msgspec.json.Decoder(_Change).decode
         self._decode_reply = msgspec.json.Decoder(_ConnectionsReply).decode
 
@@ -101,10 +110,10 @@ class Connections:
         names: list[str] = []
         offset = 0
         while offset < MAX_CONNECTIONS:
-            ask = msgspec.json.encode({"limit": _PAGE, "offset": offset})
+            ask = msgspec.json.encode({"limit": _PAGE, "offset": offset, "auth": self._proven})
             reply = await self._requester.request(f"$SYS.REQ.SERVER.{server}.CONNZ", ask)
             listed = self._decode_reply(reply.data).data
-            names += [peer.name for peer in listed.connections if "." in peer.name]
+            names += [name for peer in listed.connections if (name := self._of(peer)) is not None]
             offset += _PAGE
             if len(listed.connections) < _PAGE or offset >= listed.total:
                 break
@@ -121,8 +130,18 @@ class Connections:
     def _name(self, message: Msg) -> str | None:
         """The client name in an event, where it could be an instance's."""
         try:
-            name = self._decode_change(message.data).client.name
+            peer = self._decode_change(message.data).client
         except msgspec.MsgspecError:
             log.warning("connection event not understood", subject=message.subject)
             return None
-        return name if "." in name else None
+        return self._of(peer)
+
+    def _of(self, peer: _Peer) -> str | None:
+        """The key of the instance that a connection could be of."""
+        if not self._proven:
+            return peer.name if "." in peer.name else None
+        try:
+            caller = parse_caller(peer.user or peer.authorized_user)
+        except ValueError:
+            return None
+        return None if caller.instance is None else instance_key(caller.name, caller.instance)

@@ -7,6 +7,7 @@ from nats.aio.client import Client
 from hub.errors import PayloadTooLarge
 from hub.handlers.endpoint import Endpoint
 from hub.handlers.following import Following
+from hub.handlers.gate import Gate
 from hub.handlers.inflight import InFlight
 from hub.telemetry.metrics import Metrics
 from hub.wire import subjects
@@ -27,7 +28,7 @@ class MetricsText:
         self._max_bytes = max_bytes
         self._headers = {CONTENT_TYPE_HEADER: metrics.content_type, HUB_ID_HEADER: hub_id}
 
-    def endpoint(self, client: Client, in_flight: InFlight, following: Following) -> Endpoint:
+    def endpoint(self, client: Client, in_flight: InFlight, following: Following, gate: Gate | None = None) -> Endpoint:
         """What answers with it, outside the queue group."""
         meter = self._metrics.requests(subjects.METRICS)
         return Endpoint(
@@ -39,6 +40,7 @@ class MetricsText:
             queue="",
             headers=self._headers,
             following=following,
+            gate=gate,
         )
 
     def text(self, payload: bytes) -> bytes:

@@ -11,6 +11,7 @@ from datetime import datetime
 from nats.aio.client import Client
 
 from hub.handlers.endpoint import Endpoint
+from hub.handlers.gate import Gate
 from hub.handlers.inflight import InFlight
 from hub.telemetry.meter import RequestMeter
 from hub.telemetry.metrics import Metrics
@@ -39,11 +40,19 @@ class Micro:
         self._metrics = metrics
         self._ping = encode(micro.Ping(id=hub_id, version=__version__, metadata=_METADATA))
 
-    def endpoints(self, client: Client, in_flight: InFlight) -> Iterator[Endpoint]:
+    def endpoints(self, client: Client, in_flight: InFlight, gate: Gate | None = None) -> Iterator[Endpoint]:
         """What answers, outside the queue group and counted for nobody: tools ask again and again."""
         for verb, respond in ((micro.PING, self.ping), (micro.INFO, self.info), (micro.STATS, self.stats)):
             for subject in subjects.micro(verb, micro.SERVICE_NAME, self._hub_id):
-                yield Endpoint(client, subject, respond, in_flight=in_flight, meter=RequestMeter(subject), queue="")
+                yield Endpoint(
+                    client,
+                    subject,
+                    respond,
+                    in_flight=in_flight,
+                    meter=RequestMeter(subject),
+                    queue="",
+                    gate=gate,
+                )
 
     def ping(self, payload: bytes) -> bytes:
         """The encoded `Ping`."""

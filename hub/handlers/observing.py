@@ -18,12 +18,14 @@ from hub.core.observations import Observations, Untold
 from hub.core.registry import Registry
 from hub.errors import HubError
 from hub.handlers.clock import Clock
+from hub.telemetry.request import current_caller
 from hub.transport.direct import subscribe_direct
 from hub.transport.loops import Beat
 from hub.wire import subjects
 from hub.wire.codec import Decoder, encode
 from hub.wire.graph import MAX_OBSERVED, SERVICE_HEADER, Observed, ObservedEdge
 from hub.wire.names import is_service_name
+from hub.wire.roles import Caller
 
 log = structlog.get_logger(__name__)
 
@@ -75,8 +77,8 @@ class Observing:
                 self._observations.see(entry.record.name, target, now)
 
     def asked(self, payload: bytes, headers: Mapping[str, str]) -> None:
-        """A discovery came with headers. Raises as answering it would."""
-        source = headers.get(SERVICE_HEADER, "")
+        """A discovery came with headers. Raises as answering it would. Who was proven to ask is believed, else they."""
+        source = _source(current_caller(), headers)
         if not is_service_name(source) or subjects.is_reserved(source):
             return
         target = self._target_of(payload)
@@ -110,3 +112,10 @@ class Observing:
         now = self._clock.now()
         for edge in news.edges:
             self._observations.see(edge.source, edge.target, now)
+
+
+def _source(caller: Caller | None, headers: Mapping[str, str]) -> str:
+    """The service that asks; empty where it is none."""
+    if caller is None:
+        return headers.get(SERVICE_HEADER, "")
+    return caller.name if caller.role == "service" else ""

@@ -120,6 +120,14 @@ class Http(_Section, frozen=True, kw_only=True):
             )
 
 
+class Access(_Section, frozen=True, kw_only=True):
+    """Who is let in, and by which keys that is told."""
+
+    mode: Literal["auto", "open", "enforced"] = "auto"
+    file: Text = "config/static/access.toml"
+    keys: Text | None = None
+
+
 class Log(_Section, frozen=True, kw_only=True):
     """What is logged, and in which form."""
 
@@ -269,6 +277,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     drain_timeout: Seconds = 3.0
     nats: Nats = Nats()
     http: Http = Http()
+    access: Access = Access()
     log: Log = Log()
     tracing: Tracing = Tracing()
     registry: Registry = Registry()
@@ -295,6 +304,11 @@ class Settings(_Section, frozen=True, kw_only=True):
             key: f"{MASK if key in NEVER_SHOWN else shown(self.value(key))} ({origin})"
             for key, origin in sorted(self.origins.items())
         }
+
+    @property
+    def access_keys(self) -> Path:
+        """The folder with the keys by which identities are proven."""
+        return Path(self.access.keys) if self.access.keys else Path(self.data_dir) / "access"
 
     def value(self, key: str) -> Any:
         """The value of a dotted key."""

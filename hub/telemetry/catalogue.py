@@ -79,9 +79,15 @@ CATALOGUE: Final = (
     Described("hub_instances", "gauge", "Registered instances by status.", ("status",)),
     Described("hub_services", "gauge", "Services that have instances."),
     Described("hub_heartbeats_total", "counter", "Heartbeats heard."),
-    Described("hub_bad_heartbeats_total", "counter", "Heartbeats whose payload was not understood."),
+    Described("hub_bad_heartbeats_total", "counter", "Heartbeats that were not understood, or came from no service."),
     Described(
         "hub_unknown_heartbeats_total", "counter", "Heartbeats of instances not registered, which were asked to."
+    ),
+    Described(
+        "hub_logins_total",
+        "counter",
+        "Connections to NATS that this replica was asked to let in: `ok`, or the code of an error.",
+        ("outcome",),
     ),
     Described("hub_expiries_total", "counter", "Instances that became critical by silence, as this replica saw it."),
     Described("hub_removals_total", "counter", "Instances that this replica removed after long silence."),

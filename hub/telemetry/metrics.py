@@ -100,6 +100,7 @@ class Metrics:
         removals: Instances removed after long silence.
         probes_skipped: Looks at instances that were left out.
         adoption_skips: Answers to the micro protocol by which nobody was taken in, by reason.
+        logins: Connections to NATS that were let in (`ok`) or not (the code of an error).
         registrations: Registrations by what came of them: `new`, `updated`, `unchanged`.
         deregistrations: Instances taken out because somebody asked for it.
         event_loop_lag: Seconds that the event loop was late at its last tick; `ticked` sets it.
@@ -119,6 +120,7 @@ class Metrics:
         "expiries",
         "heartbeats",
         "http",
+        "logins",
         "pauses",
         "performance",
         "probes_skipped",
@@ -141,6 +143,7 @@ class Metrics:
         self.removals = 0
         self.probes_skipped = 0
         self.adoption_skips: Counter[str] = Counter()
+        self.logins: Counter[str] = Counter()
         self.registrations = {"new": 0, "updated": 0, "unchanged": 0}
         self.deregistrations = 0
         self.event_loop_lag = 0.0
@@ -221,6 +224,7 @@ class _Families(Collector):
         yield _gauge("hub_replicas", sources.replicas())
         yield _gauge("hub_adopted_instances", sources.adopted())
         yield _labelled(CounterMetricFamily, "hub_adoption_skipped_total", metrics.adoption_skips)
+        yield _labelled(CounterMetricFamily, "hub_logins_total", metrics.logins)
         yield _labelled(CounterMetricFamily, "hub_store_resyncs_total", sources.resyncs())
         yield _counter("hub_events_dropped_total", sources.events_dropped())
         yield self._responses()

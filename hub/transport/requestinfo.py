@@ -13,12 +13,13 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from hub.core.accounts import SERVICES_ACCOUNT
 from hub.errors import Unauthenticated
 from hub.wire.roles import Caller, parse_caller
 
-_HEADER: Final = b"\r\nNats-Request-Info:"
+REQUEST_INFO: Final = "Nats-Request-Info"
+_HEADER: Final = b"\r\n%b:" % REQUEST_INFO.encode()
 """At the beginning of a line: what stands within another header was written by the caller."""
-SERVICES_ACCOUNT: Final = "SERVICES"
 _KEPT: Final = 4096
 _UNPROVEN: Final = "nothing proves who asks: the request came past the account of the services"
 
@@ -30,6 +31,25 @@ class _Info(Struct):
 
 
 _decoder = msgspec.json.Decoder(_Info)
+_FROM_SERVICES: Final = b'"acc":"%b"' % SERVICES_ACCOUNT.encode()
+"""As the server writes it. In what others say, within the stamp, each quotation mark has a backslash before it."""
+
+
+def is_of_services(raw_headers: bytes) -> bool:
+    """Whether the server says that a message with these headers came from the account of the services.
+
+    Who of them it was is for `Callers` to say; what may be published to a subject of one's own alone need not know.
+    """
+    at = raw_headers.find(_HEADER)
+    if at < 0 or raw_headers.find(_HEADER, at + 1) >= 0:
+        return False
+    return raw_headers.find(_FROM_SERVICES, at, raw_headers.find(b"\r\n", at + 2)) >= 0
+
+
+def stamp(caller: Caller) -> dict[str, str]:
+    """The headers by which a hub says to the others, in their own account, on whose behalf it publishes."""
+    info = {"acc": SERVICES_ACCOUNT, "user": str(caller), "host": caller.host}
+    return {REQUEST_INFO: msgspec.json.encode(info).decode()}
 
 
 class Callers:
