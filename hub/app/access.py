@@ -12,9 +12,11 @@ from hub.app import accesskeys
 from hub.app.accesskeys import FIRST_OPERATOR, AccessKeys
 from hub.app.verifiers import Verifiers
 from hub.core.permissions import Permissions, permissions
+from hub.core.policy import Policy
 from hub.handlers.authenticator import Authenticator
 from hub.handlers.clock import Clock
 from hub.handlers.gate import Gate, Guard, Witness
+from hub.handlers.policyguard import PolicyGuard
 from hub.identity.nkeyverifier import NkeyVerifier
 from hub.identity.proof import Proof, Verifier
 from hub.settings import Settings
@@ -38,6 +40,7 @@ class Access:
         keys: The keys of the hub.
         file: What `access.toml` declares.
         clock: Where to read the time.
+        name: How the file is called.
 
     Attributes:
         keys: The keys of the hub.
@@ -46,20 +49,21 @@ class Access:
         gate: What every request passes.
     """
 
-    def __init__(self, keys: AccessKeys, file: AccessFile, clock: Clock) -> None:
+    def __init__(self, keys: AccessKeys, file: AccessFile, clock: Clock, *, name: str) -> None:
         self.keys = keys
         first = None if keys.operator is None else (keys.operator, FIRST_OPERATOR)
         self.verifiers = Verifiers(file, clock)
         known: list[Verifier] = [NkeyVerifier(file.identity, first)]
         known += [each for each in (self.verifiers.tokens, self.verifiers.certificates) if each is not None]
-        guards: list[Guard] = []
+        self._policy = Policy(file, file=name)
+        guards: list[Guard] = [PolicyGuard(self._policy)]
         witnesses: list[Witness] = []
         self.authenticator = Authenticator(known, self._revoked, clock)
         self.gate = Gate(guards, witnesses)
 
     def permit(self, proof: Proof, caller: Caller, inboxes: tuple[str, ...]) -> Permissions:
         """The subjects of NATS that a caller may use (see `Permit`)."""
-        return permissions(caller, proof.scopes, inboxes=inboxes)
+        return permissions(caller, proof.scopes, self._policy.sight(caller), inboxes=inboxes)
 
     def _revoked(self, proof: Proof) -> bool:
         return False
@@ -89,4 +93,4 @@ def access_of(settings: Settings, *, embedded: bool, say: Callable[[str], None])
         file=settings.access.file if Path(settings.access.file).exists() else None,
         identities=len(declared.identity),
     )
-    return Access(keys, declared, Clock())
+    return Access(keys, declared, Clock(), name=settings.access.file)

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from hub.wire import micro, subjects
+from hub.wire import subjects
 from hub.wire.channel import HUB
 from hub.wire.channels import CHANNELS
+from hub.wire.micro import MICRO_CHANNELS
 
 HUB_ACCOUNT: Final = "HUB"
 SERVICES_ACCOUNT: Final = "SERVICES"
@@ -78,15 +79,12 @@ class PublicKeys(NamedTuple):
 def crossings() -> tuple[Crossing, ...]:
     """Every subject that crosses, in the order of the contract."""
     found: dict[Crossing, None] = {}
-    for channel in CHANNELS:
+    for channel in (*CHANNELS, *MICRO_CHANNELS):
         others = [role for role in (*channel.publishers, *channel.subscribers) if role != HUB]
         if not others:
             continue  # between hubs alone
         asked = HUB in channel.subscribers
-        found[Crossing(channel.pattern(), asked, many=asked and channel.queue is None and bool(channel.text))] = None
-    for verb in (micro.PING, micro.INFO, micro.STATS):
-        for subject in subjects.micro(verb, micro.SERVICE_NAME, "*"):
-            found[Crossing(subject, asked=True, many=True)] = None
+        found[Crossing(channel.pattern(), asked, many=channel.kind == "request" and channel.queue is None)] = None
     for subject in (*_READ, *_INFOS, *_WRITTEN):
         found[Crossing(subject, asked=True, many=subject in _READ, stamped=False)] = None
     return tuple(found)

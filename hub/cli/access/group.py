@@ -9,6 +9,8 @@ import click
 from hub.cli.group import LazyGroup, Verb
 
 VERBS: Final = {
+    "init": Verb("hub.cli.access.init:init", "Make the keys by which identities are proven."),
+    "conf": Verb("hub.cli.access.conf:conf", "Print the accounts for a NATS of your own."),
     "explain": Verb("hub.cli.access.explain:explain", "Say whether somebody may do something, and by which rule."),
     "keygen": Verb("hub.cli.access.keygen:keygen", "Make a key that signs tokens, and the JWKS to verify them with."),
     "token": Verb("hub.cli.access.token:token", "Print a token that says who somebody is."),
@@ -17,4 +19,4 @@ VERBS: Final = {
 
 @click.group(cls=LazyGroup, verbs=VERBS)
 def access() -> None:
-    """Have everybody prove who he is, and say who may do what."""
+    """Prove who somebody is, and say who may do what."""
