@@ -25,6 +25,7 @@ from tests.benchmarks import (
     flags,
     heartbeats,
     http,
+    logins,
     machine,
     memory,
     probes,
@@ -49,6 +50,7 @@ TOPICS: dict[str, Callable[[Path, Pace, Say], Awaitable[list[Row]]]] = {
     "http": http.measure,
     "probing": probing.measure,
     "rollout": rollout.measure,
+    "logins": logins.measure,
 }
 
 

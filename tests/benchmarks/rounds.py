@@ -27,6 +27,7 @@ class Pace:
     watchers: int = 200
     checks: int = 5000
     rollouts: int = 40
+    logins: int = 100
     populations: tuple[int, ...] = (1000, 5000, 10_000, 20_000)
     judged: bool = True
 
@@ -43,6 +44,7 @@ QUICK = Pace(
     watchers=5,
     checks=40,
     rollouts=3,
+    logins=10,
     populations=(100, 200, 400, 800),
     judged=False,
 )

@@ -28,6 +28,7 @@ ROWS = {
     "http": 4,
     "probing": 6,
     "rollout": 2,
+    "logins": 1,
 }
 
 
