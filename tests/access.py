@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import base64
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -85,16 +88,33 @@ async def let_in(url: str, who: Person | Nkey, name: str = "", **options: Any) -
         await client.close()
 
 
-async def refused(url: str, **options: Any) -> str:
-    """What somebody is told who is not let in."""
+async def answer_to(
+    url: str, *, sign: Callable[[bytes], bytes] | None = None, password: str | None = None, **options: Any
+) -> str:
+    """What a server says to somebody who presents these, as the library might not: its first word after CONNECT.
 
-    async def ignore(error: Exception) -> None:
-        return None
-
+    Args:
+        url: Where it is.
+        sign: What signs the nonce.
+        password: What goes as `pass`.
+        options: Those of CONNECT.
+    """
+    host, _, port = url.removeprefix("nats://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
     try:
         async with asyncio.timeout(10):
-            client = await nats.connect(url, allow_reconnect=False, error_cb=ignore, **options)
-    except (nats.errors.Error, OSError) as error:
-        return str(error) or type(error).__name__
-    await client.close()
-    raise AssertionError("was let in")
+            info = json.loads((await reader.readline()).decode().removeprefix("INFO "))
+            if sign is not None:
+                options["sig"] = base64.b64encode(sign(info["nonce"].encode())).decode()
+            if password is not None:
+                options["pass"] = password
+            said = json.dumps({"verbose": False, "lang": "test", "version": "1", **options})
+            writer.write(f"CONNECT {said}\r\nPING\r\n".encode())
+            line = "INFO"
+            while line.startswith("INFO"):
+                line = (await reader.readline()).decode()
+            return line.strip()
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()

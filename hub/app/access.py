@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 _WELCOME: Final = (
     "Who asks must prove who it is from now on. The first operator's key is {seed}: take it to a safe place, it is "
-    "needed nowhere here. With it: hub --nkey {seed} services"
+    "needed nowhere here. With it: hub services --nkey {seed}"
 )
 
 
@@ -78,10 +78,15 @@ def access_of(settings: Settings, *, embedded: bool, say: Callable[[str], None])
         SettingsError: it is to be open to others than this machine; or `access.toml` is not as expected.
         StartupError: the keys are missing, or cannot be used.
     """
-    if mode_of(settings, embedded=embedded) == "open":
+    mode = mode_of(settings, embedded=embedded)
+    declared = load(settings.access.file)
+    if mode == "open":
+        if declared != AccessFile():
+            log.warning(
+                "nobody has to prove who he is, whatever the file declares", file=settings.access.file, mode=mode
+            )
         return None
     folder = settings.access_keys
-    declared = load(settings.access.file)
     if embedded and not accesskeys.exist(folder):
         keys = accesskeys.make(folder)
         say(_WELCOME.format(seed=folder / accesskeys.OPERATOR))

@@ -14,7 +14,7 @@ import structlog
 from hub.app.access import Access
 from hub.app.certificates import certificates, http_chain
 from hub.app.desk import Desk
-from hub.app.nats import Connection, tls_of
+from hub.app.nats import Connection, check_account, tls_of
 from hub.app.parts import Parts
 from hub.app.verifiers import Verifiers
 from hub.core.catalog import Catalog
@@ -214,6 +214,8 @@ class Hub:
         await self._certificates.start()
         self._client = client = await self._connection.open()
         self._stack.push_async_callback(self._connection.aclose)
+        if self._access is not None:
+            await check_account(client, self._urls[0])
         gate = None if self._access is None else self._access.gate
         self._desk = Desk(client, self.metrics, following, settings.limits.in_flight, gate)
         self._parts = parts = Parts(

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Final
 
+import msgspec
 import nats.errors
 import structlog
+from msgspec import Struct
 from nats.aio.client import Client
 
+from hub.core.accounts import HUB_ACCOUNT
 from hub.core.registry import Registry
 from hub.embedded.binary import OLDEST
 from hub.errors import StartupError, Unavailable, Untrusted
@@ -22,6 +26,9 @@ from hub.transport.requests import Requester
 from hub.transport.tls import Tls, explain
 
 log = structlog.get_logger(__name__)
+
+_WHO_AM_I: Final = "$SYS.REQ.USER.INFO"
+_ANSWER_WITHIN: Final = 5.0
 
 
 class Connection:
@@ -136,6 +143,33 @@ class Connection:
         self._trouble = reason
         if isinstance(error, nats.errors.SlowConsumerError):
             self._on_dropped()
+
+
+async def check_account(client: Client, url: str) -> None:
+    """Make sure that the hub is alone in the account from which everybody else is kept.
+
+    Raises:
+        StartupError: it is in another, or NATS does not say: nothing there would prove who asks.
+    """
+    try:
+        reply = await client.request(_WHO_AM_I, timeout=_ANSWER_WITHIN)
+        account = msgspec.json.decode(reply.data, type=_User).data.account
+    except (nats.errors.Error, OSError, msgspec.MsgspecError) as error:
+        account = f"none that it tells ({describe(error)})"
+    if account != HUB_ACCOUNT:
+        raise StartupError(
+            f"NATS at {without_password(url)}: identities are to be proven, for which the hub must be in the account "
+            f"{HUB_ACCOUNT}, and is in {account}: include what `hub access conf` prints in the configuration of the "
+            "servers, and give the hub the same keys (access.keys, HUB_ACCESS_KEYS)"
+        )
+
+
+class _Account(Struct):
+    account: str = ""
+
+
+class _User(Struct):
+    data: _Account
 
 
 @asynccontextmanager

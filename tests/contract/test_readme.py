@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
+from hub.cli.access.group import VERBS as ACCESS_VERBS
 from hub.cli.components.group import VERBS as COMPONENT_VERBS
 from hub.cli.config.group import VERBS as CONFIG_VERBS
 from hub.cli.flags.group import VERBS as FLAG_VERBS
@@ -86,6 +87,8 @@ def test_every_verb_of_the_hub_command_is_listed_with_what_it_does() -> None:
     assert listed == [(f"`hub config {name}`", verb.summary) for name, verb in CONFIG_VERBS.items()]
     listed = rows(README, "| secret | what |")
     assert listed == [(f"`hub secret {name}`", verb.summary) for name, verb in SECRET_VERBS.items()]
+    listed = rows(README, "| access | what |")
+    assert listed == [(f"`hub access {name}`", verb.summary) for name, verb in ACCESS_VERBS.items()]
     listed = rows(README, "| flags | what |")
     assert listed == [(f"`hub flags {name}`", verb.summary) for name, verb in FLAG_VERBS.items()]
     listed = rows(README, "| sharing files | what |")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hub.errors import Unauthenticated
-from hub.transport.requestinfo import Callers
+from hub.transport.requestinfo import Callers, is_of_services
+from hub.transport.requestinfo import stamp as own_stamp
 from hub.wire.roles import Caller, parse_caller
 
 ENGINE = Caller(role="service", name="engine", instance="a1", host="10.0.0.7")
@@ -76,3 +77,28 @@ def test_few_callers_are_remembered_of_many() -> None:
 @pytest.mark.parametrize("text", ["service:engine", "service:engine/a1", "operator:ada@example.org", "external:hk_12"])
 def test_a_caller_is_read_as_it_is_written(text: str) -> None:
     assert str(parse_caller(text)) == text
+
+
+def test_what_came_from_the_services_is_told_from_what_did_not_without_reading_who() -> None:
+    other = b'X: "acc":"SERVICES"\r\n'
+    assert is_of_services(block(stamp()))
+    assert is_of_services(block(other, stamp()))
+    for refused in (
+        b"",
+        block(other),
+        block(stamp(acc="HUB")),
+        block(stamp(acc="HUB"), other),
+        block(other, stamp(acc="HUB")),
+        block(stamp(), stamp()),
+        block(stamp(acc="HUB"), stamp()),
+        block(stamp(acc="HUB", name='\\"acc\\":\\"SERVICES\\"')),
+        block(b"X: Nats-Request-Info: {}\r\n"),
+    ):
+        assert not is_of_services(refused), refused
+
+
+def test_a_hub_says_to_the_others_on_whose_behalf_it_speaks_as_the_server_would() -> None:
+    [(name, value)] = own_stamp(ENGINE).items()
+    raw = block(f"{name}: {value}\r\n".encode())
+    assert is_of_services(raw)
+    assert Callers().caller(raw) == (ENGINE, False)

@@ -15,7 +15,8 @@ def conf(folder: Path, out: Path | None) -> None:
     """Print the accounts, and who is asked about logins, for the configuration of a NATS of your own.
 
     Every server of the cluster includes the same, in place of accounts and an authorization of its own. It has the
-    public halves of the keys, and no secret. A newer hub may know more subjects: print it again, and reload the servers.
+    public halves of the keys, and no secret. A newer hub may know more subjects: print it again, and reload the
+    servers.
     """
     from hub.app import accesskeys
     from hub.core import accounts
