@@ -9,12 +9,15 @@ from collections.abc import Iterable
 import nats.errors
 from nats.aio.client import Client
 
+from hub.errors import HubError, Unauthenticated
 from hub.handlers.changes import Changes
 from hub.handlers.endpoint import Endpoint, OnHeaders, Respond
 from hub.handlers.following import Following
-from hub.handlers.gate import Gate
+from hub.handlers.gate import Asked, Gate
 from hub.handlers.inflight import InFlight
+from hub.telemetry.meter import OK
 from hub.telemetry.metrics import Metrics
+from hub.telemetry.request import current_caller
 
 
 class Desk:
@@ -82,6 +85,25 @@ class Desk:
     async def ask(self, subject: str, payload: bytes) -> bytes:
         """What is answered to a request, by the same rules as on NATS. Raises as the subject refuses."""
         return await self._answering[subject].ask(payload)
+
+    def admit(self, subject: str, payload: bytes) -> None:
+        """Let the current caller have what is not answered here, by the rules of what he would ask for it.
+
+        Raises:
+            HubError: he is refused.
+        """
+        if self.gate is None:
+            return
+        caller = current_caller()
+        if caller is None:
+            raise Unauthenticated("nothing proves who asks")
+        asked = Asked(caller, subject, payload)
+        try:
+            self.gate.admit(asked)
+        except HubError as error:
+            self.gate.saw(asked, error.code)
+            raise
+        self.gate.saw(asked, OK)
 
     async def drain(self, changes: Changes, within: float) -> None:
         """Answer what has been asked, within so many seconds, and nothing that comes later.

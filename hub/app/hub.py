@@ -159,8 +159,13 @@ class Hub:
         """What this hub answers to a request, by the same rules as on NATS. Raises as the subject refuses."""
         return await self._desk.ask(subject, payload)
 
+    def admit_address(self, address: str, subject: str) -> None:
+        """Let somebody over HTTP ask, as far as nobody proves who he is. Raises RateLimited."""
+        self._parts.limits.admit_address(address, subject)
+
     async def heartbeat(self, service: str, instance_id: str, payload: bytes) -> None:
-        """Let an instance beat. Raises as `Heartbeats.publish` does."""
+        """Let an instance beat. Raises as `Heartbeats.publish` does, and as the subject refuses the current caller."""
+        self._desk.admit(subjects.heartbeat(subjects.instance_key(service, instance_id)), payload)
         await self._parts.heartbeats.publish(service, instance_id, payload)
 
     @property
@@ -216,8 +221,6 @@ class Hub:
         self._stack.push_async_callback(self._connection.aclose)
         if self._access is not None:
             await check_account(client, self._urls[0])
-        gate = None if self._access is None else self._access.gate
-        self._desk = Desk(client, self.metrics, following, settings.limits.in_flight, gate)
         self._parts = parts = Parts(
             self.hub_id,
             settings,
@@ -231,6 +234,8 @@ class Hub:
             proven=self._access is not None,
         )
         await parts.make()
+        gate = None if self._access is None else self._access.gate.after(parts.limits)
+        self._desk = Desk(client, self.metrics, following, settings.limits.in_flight, gate)
         await parts.start(self._system_url, self._system_seed)
         await self._answer(parts, following)
         await self._let_in(parts)

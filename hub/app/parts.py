@@ -13,6 +13,7 @@ from nats.aio.client import Client
 
 from hub.app.archive import ConfigArchive
 from hub.app.components import ComponentParts
+from hub.app.limits import LimitParts
 from hub.app.nats import instances_connections, tls_of
 from hub.app.verifiers import Verifiers
 from hub.core.answers import Answers
@@ -36,6 +37,7 @@ from hub.handlers.hearing import Hearing
 from hub.handlers.heartbeats import Heartbeats
 from hub.handlers.hotreload import HotReload
 from hub.handlers.keyring import Keys
+from hub.handlers.limitsfile import SECTION
 from hub.handlers.listeners import ConfigListener, DesiredListener, RegistryListener, SecretsListener
 from hub.handlers.nats import NatsCheck
 from hub.handlers.observing import Observing
@@ -190,6 +192,16 @@ class Parts:
             hub_id=self._hub_id,
             concurrency=self._settings.probes.concurrency,
         )
+        self._limits = LimitParts(
+            self._settings,
+            self.clock,
+            self._metrics,
+            stack=self._stack,
+            proven=self._proven,
+            registered=self.registry.catalog.entries.__contains__,
+            replicas=lambda: self.checking.replicas,
+        )
+        self.limits = self._limits.limits
 
     async def _make_writers(self) -> None:
         """What writes, and who may."""
@@ -262,7 +274,10 @@ class Parts:
             watch=self._settings.platform.hot_reload_enabled,
         )
         self.static_files = StaticFiles(
-            Path(self._settings.config.static_folder), Path(self._settings.file or DEFAULT_PATH), self.clock
+            Path(self._settings.config.static_folder),
+            Path(self._settings.file or DEFAULT_PATH),
+            self.clock,
+            applied=SECTION if self._settings.platform.hot_reload_enabled else "",
         )
         self.heartbeats = Heartbeats(
             self._client,
@@ -273,6 +288,7 @@ class Parts:
             on_reports=self.checking.report,
             on_config=self._on_config,
             proven=self._proven,
+            admits=self.limits.admits_beat,
         )
         self._hearing = Hearing(self._client, self.registry.liveness, self.clock)
 
@@ -321,6 +337,7 @@ class Parts:
             self.doubt,
             files=self._how_files_are,
             secrets=lambda: self.secrets.condition,
+            limits=lambda: self._limits.condition,
         )
         self._health = HealthReporter(
             self._client,
@@ -385,6 +402,8 @@ class Parts:
         self.keep("canary-rounds", self.canaries.watch_rounds)
         self.keep("config-files", self.files.run)
         self.keep("static-files", self.static_files.run)
+        for name, loop in self._limits.loops():
+            self.keep(name, loop)
         if self._keys.path is not None:
             self.keep("secret-keys", self._keys.watch)
         self.keep("component-files", self.components.folder.run)
@@ -475,6 +494,7 @@ class Parts:
                 "hub_config_files_broken": lambda: self.files.broken,
                 "hub_config_restart_needed": lambda: self.static_files.restart_needed,
                 **self.components.plain(),
+                "hub_rate_limits_shared": lambda: self.limits.shared,
             },
         )
 

@@ -80,6 +80,7 @@ class Registration:
         self._configured = configured
         self._uses = Uses()
         self._asked = False
+        self._not_before = 0.0
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._hearings: list[Hearing] = []
@@ -196,7 +197,7 @@ class Registration:
             self._wake.clear()
             if not self._link.connected:
                 continue
-            if self._asked:
+            if self._asked and asyncio.get_running_loop().time() >= self._not_before:
                 await self._register_again()
             await self._send()
 
@@ -210,6 +211,7 @@ class Registration:
         try:
             answer = await self._link.ask_once(subjects.REGISTER, self._offer, Registered, timeout=ATTEMPT_TIMEOUT)
         except HubError as error:
+            self._not_before = asyncio.get_running_loop().time() + (error.retry_after or 0.0)
             self._asked = error.retryable  # else the hub asks again when it wants to hear it again
             log.log(
                 logging.WARNING if error.retryable else logging.ERROR,

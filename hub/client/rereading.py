@@ -94,6 +94,7 @@ class Rereading:
                 if self._failure is None and self._link.connected:
                     log.warning("%s could not be read; going on with what is known (%s)", self._what, error.message)
                 self._failure, self._doubt = error, True
+                await asyncio.sleep(error.retry_after or 0.0)  # sooner it would be refused again, whatever has changed
             else:
                 failures, readings = 0, readings + 1
                 self._failure, self._doubt = None, self._wanted.is_set()

@@ -23,8 +23,15 @@ def backoff(failures: int) -> float:
     return longest * random.uniform(0.5, 1.0)
 
 
+def wait_after(error: HubError, failures: int) -> float:
+    """Seconds to wait after a failure: not before the time that the hub has named, and then by chance as ever."""
+    return (error.retry_after or 0.0) + backoff(failures)
+
+
 async def persist(attempt: Callable[[float], Awaitable[T]], *, within: float) -> T:
     """Call `attempt(timeout)` until it succeeds. What it does must be safe to do twice.
+
+    Where the hub says when to ask again, it is not asked sooner; where that is too late, its refusal is raised at once.
 
     Args:
         attempt: Does it once, within the seconds it is given.
@@ -41,7 +48,7 @@ async def persist(attempt: Callable[[float], Awaitable[T]], *, within: float) ->
             return await attempt(min(ATTEMPT_TIMEOUT, max(0.05, deadline - loop.time())))
         except HubError as error:
             failures += 1
-            wait = backoff(failures)
+            wait = wait_after(error, failures)
             if not error.retryable or loop.time() + wait >= deadline:
                 raise
         await asyncio.sleep(wait)

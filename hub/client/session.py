@@ -153,6 +153,7 @@ class Session:
                     log.error("%s: not registered (%s: %s)", self._key, error.code, error.message)
                     return
                 failures += 1
+                await asyncio.sleep(error.retry_after or 0.0)  # sooner it would be refused again
             else:
                 log.info("%s: registered", self._key)
                 registration.beat_at_once()

@@ -53,6 +53,9 @@ _ERROR_HEADERS: Final = {
     fault.TEXT_HEADER: "The error's message on one line.",
     REQUEST_ID_HEADER: "By which id the hub's log knows the request: the caller's, or one of the hub's.",
 }
+_RETRY_HEADER: Final = {
+    fault.RETRY_HEADER: "After how many seconds to ask again, in whole ones; where the hub knows that.",
+}
 
 
 def document() -> Node:
@@ -152,7 +155,6 @@ def _messages() -> Node:
         Record: _PLAIN_HEADERS,
         ConfigRecord: _CONFIG_HEADERS,
         ComponentsRecord: _PLAIN_HEADERS,
-        ErrorReply: _ERROR_HEADERS,
     }
     nodes: Node = {}
     for name, kind in MESSAGES.items():
@@ -165,6 +167,8 @@ def _messages() -> Node:
         }
         if kind in headers:
             nodes[name]["headers"] = _headers(headers[kind])
+        if kind is ErrorReply:
+            nodes[name]["headers"] = _headers({**_ERROR_HEADERS, **_RETRY_HEADER}, required=tuple(_ERROR_HEADERS))
     return nodes
 
 

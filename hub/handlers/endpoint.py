@@ -12,7 +12,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from hub.errors import HubError, InternalError, Overloaded, Unauthenticated
+from hub.errors import HubError, InternalError, Overloaded, RateLimited, Unauthenticated
 from hub.handlers.following import Following
 from hub.handlers.gate import Asked, Gate
 from hub.handlers.inflight import InFlight
@@ -97,6 +97,7 @@ class Endpoint:
         self._gate = gate
         self._callers = Callers()
         self._sparing = Sparing()
+        self._turned_away: tuple[HubError | None, bytes, dict[str, str]] = None, b"", {}
         self._subscription: Subscription | None = None
 
     async def start(self) -> None:
@@ -142,19 +143,48 @@ class Endpoint:
         except Unauthenticated as error:
             await self._refuse(message, error, None, perf_counter())
             return
+        asked = Asked(caller, self._subject, message.data)
+        plain = not has_more and not self._following.everything
+        if plain and self._gate is not None:
+            try:
+                self._gate.admit(asked)
+            except RateLimited as error:
+                await self._turn_away(message, error, asked)
+                return
+            except HubError as error:
+                with on_behalf_of(caller):
+                    await self._refuse(message, error, None, perf_counter(), asked)
+                return
         with on_behalf_of(caller):
-            await self._answer(
-                message, message.headers if has_more else None, Asked(caller, self._subject, message.data)
-            )
+            await self._answer(message, message.headers if has_more else None, asked, admitted=plain)
 
     async def _on_message(self, message: Msg) -> None:
         await self._answer(message, message.headers)
 
-    async def _answer(self, message: Msg, headers: Mapping[str, str] | None, asked: Asked | None = None) -> None:
+    async def _turn_away(self, message: Msg, error: RateLimited, asked: Asked) -> None:
+        """Refuse one of too many in as few steps as can be, since there are more to come.
+
+        What is raised again in the same words is told in the same bytes: those replies have one request id in common.
+        """
+        if self._turned_away[0] is not error:
+            body, headers = fault.encode(error)
+            self._turned_away = error, body, {**headers, **RequestContext().reply_headers(failed=True)}
+        _, body, headers = self._turned_away
+        await self._reply(message.reply, body, headers)
+        self._done(None, error.code, error.status, 0.0, (len(message.data), len(body)), asked)
+
+    async def _answer(
+        self,
+        message: Msg,
+        headers: Mapping[str, str] | None,
+        asked: Asked | None = None,
+        *,
+        admitted: bool = False,
+    ) -> None:
         began = perf_counter()
         request = self._enter(message, headers) if headers is not None or self._following.everything else None
         try:
-            if asked is not None and self._gate is not None:
+            if asked is not None and self._gate is not None and not admitted:
                 self._gate.admit(asked)
             if self._on_headers is not None and headers is not None:
                 self._on_headers(message.data, headers)

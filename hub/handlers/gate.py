@@ -51,6 +51,10 @@ class Gate:
         self._guards = tuple(guards)
         self._witnesses = tuple(witnesses)
 
+    def after(self, guard: Guard) -> Gate:
+        """The same, with another guard that is asked before all others."""
+        return Gate((guard, *self._guards), self._witnesses)
+
     def admit(self, asked: Asked) -> None:
         """Let a request through. Raises as the first guard does that refuses it."""
         for guard in self._guards:

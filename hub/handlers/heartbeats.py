@@ -46,6 +46,7 @@ class Heartbeats:
         on_reports: Told the key of whoever reports on checks of its own, and what it says of them by their names.
         on_config: Told the key of whoever says what it runs with: the revision, and the one that it has refused.
         proven: Whether NATS says of each message from whom it is: then only those of the services' account count.
+        admits: Whether one more beat of an instance is heard, by its key; asked before anything is read of it.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Heartbeats:
         on_reports: Callable[[str, Mapping[str, CheckReport]], None],
         on_config: Callable[[str, int | None, ConfigRefusal | None], None],
         proven: bool = False,
+        admits: Callable[[str], bool] = lambda key: True,
     ) -> None:
         self._client = client
         self._registry = registry
@@ -68,6 +70,7 @@ class Heartbeats:
         self._on_reports = on_reports
         self._on_config = on_config
         self._proven = proven
+        self._admits = admits
         self._decode = Decoder(Heartbeat)
         self._decode_beating = Decoder(_Beating)
 
@@ -112,6 +115,8 @@ class Heartbeats:
 
     async def _on_beat(self, message: Msg) -> None:
         key = message.subject[len(subjects.HEARTBEAT_PREFIX) :]
+        if not self._admits(key):
+            return
         self._metrics.heartbeats += 1
         if not message.data:
             self._registry.beat(key, self._clock.now(), self._clock.wall)

@@ -29,11 +29,13 @@ class StaticFiles:
         folder: Where they are, `*.toml`.
         settings_file: Where the hub's own settings are, or would be.
         clock: Where to read the time.
+        applied: The section of the settings that somebody else applies without a restart; empty for none.
     """
 
-    def __init__(self, folder: Path, settings_file: Path, clock: Clock) -> None:
+    def __init__(self, folder: Path, settings_file: Path, clock: Clock, *, applied: str = "") -> None:
         self._folder = folder
         self._settings_file = settings_file
+        self._applied = applied
         self._clock = clock
         self._restart: RestartNeeded | None = None
 
@@ -69,7 +71,7 @@ class StaticFiles:
 
     def _read(self) -> dict[str, Content]:
         found = contents(self._folder)
-        own = content(self._settings_file)
+        own = content(self._settings_file, without=self._applied)
         if own is not None:
             found[str(self._settings_file)] = own._replace(broken=self._refusal())
         return found

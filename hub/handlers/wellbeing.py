@@ -26,6 +26,7 @@ class Wellbeing:
         doubt: Why the hub doubts what it hears, if it does.
         files: How the files are that it is given: configuration, components, certificates.
         secrets: How its secrets are.
+        limits: How its rate limits are.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Wellbeing:
         doubt: Callable[[], str | None],
         files: Callable[[], Condition],
         secrets: Callable[[], Condition],
+        limits: Callable[[], Condition],
     ) -> None:
         self._supervisor = supervisor
         self._nats = nats
@@ -43,6 +45,7 @@ class Wellbeing:
         self._doubt = doubt
         self._files = files
         self._secrets = secrets
+        self._limits = limits
 
     def loops(self) -> Iterator[tuple[str, Loop, float]]:
         """What looks at all that: the name of each loop, the loop, and the bound after which it counts as stuck."""
@@ -94,7 +97,7 @@ class Wellbeing:
         return self._nats.plain()
 
     def _own(self) -> Condition:
-        return together([self._supervisor.condition, self._files(), self._secrets()])
+        return together([self._supervisor.condition, self._files(), self._secrets(), self._limits()])
 
     def _up(self) -> Mapping[str, bool]:
         known = {name: each.condition for name, each in self._dependencies.items() if each.looked_at}

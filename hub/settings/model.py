@@ -215,6 +215,29 @@ class Limits(_Section, frozen=True, kw_only=True):
     in_flight: Annotated[int, Meta(ge=1)] = 1024
 
 
+Rate = Annotated[float, Meta(gt=0, le=1_000_000)]
+Burst = Annotated[int, Meta(ge=1, le=1_000_000)]
+
+
+class Ratelimits(_Section, frozen=True, kw_only=True):
+    """How often each caller may ask: `<class>_rate` times a second, `<class>_burst` times at once after a pause."""
+
+    enabled: bool | None = None
+    on_cache_loss: Literal["open", "closed"] = "open"
+    discover_rate: Rate = 200.0
+    discover_burst: Burst = 1000
+    register_rate: Rate = 50.0
+    register_burst: Burst = 500
+    heartbeat_rate: Rate = 10.0
+    heartbeat_burst: Burst = 50
+    config_rate: Rate = 50.0
+    config_burst: Burst = 500
+    secrets_rate: Rate = 20.0
+    secrets_burst: Burst = 200
+    admin_rate: Rate = 20.0
+    admin_burst: Burst = 100
+
+
 def _check_network(key: str, network: str) -> None:
     try:
         ip_network(network)
@@ -289,6 +312,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     health: Health = Health()
     leader: Leader = Leader()
     limits: Limits = Limits()
+    ratelimits: Ratelimits = Ratelimits()
     probes: Probes = Probes()
     platform: Platform = Platform()
     origins: dict[str, str] = {}

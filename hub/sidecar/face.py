@@ -102,6 +102,8 @@ class Place:
         try:
             row = self._rows.get(request.method)
             if row is not None:
+                if row.channel is not None:
+                    self._serving.hub.admit_address(_address(request), row.channel.address)
                 return await row.handle(self._serving, row, request)
             if self._origins is not None and self._rows and self._origins.asks(request):
                 return respond(b"", 204, headers=self._preflight)
@@ -117,3 +119,7 @@ class Place:
         except Exception as error:  # whatever a request brings about, the next one is served
             log.error("HTTP request failed by a fault of the hub", route=self._name, exc_info=error)
             return refusal(InternalError(f"{self._name}: the hub failed; its log says why"), path)
+
+
+def _address(request: Request) -> str:
+    return "" if request.client is None else request.client.host

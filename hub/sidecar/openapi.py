@@ -70,6 +70,8 @@ def document(table: tuple[Row, ...]) -> Node:
 def refused(row: Row) -> list[int]:
     """The errors that a row may answer with."""
     found = {*row.refusals}
+    if row.channel is not None:
+        found |= {429}
     if row.places or row.query or row.body:
         found |= {400, 500, 503}
     if row.body:
@@ -144,7 +146,7 @@ def _successes(row: Row) -> Iterator[tuple[str, Node]]:
 
 def _refusal(status: int) -> Node:
     node: Node = {"description": _WHY[status], "content": {PROBLEM: {"schema": _ref(Problem)}}}
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
         node["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
     return node
 

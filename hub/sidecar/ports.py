@@ -42,5 +42,12 @@ class Hub(Protocol):
     async def ask(self, subject: str, payload: bytes) -> bytes:
         """What the hub answers to a request on a subject. Raises the `HubError` that it would be refused with."""
 
+    def admit_address(self, address: str, subject: str) -> None:
+        """Let a request for a subject through that came from an address, where nobody proves who he is.
+
+        Raises:
+            RateLimited: too many have come from there.
+        """
+
     async def heartbeat(self, service: str, instance_id: str, payload: bytes) -> None:
         """Let an instance beat. Raises the `HubError` that it is refused with."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from math import ceil
 from typing import Final
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from starlette.responses import Response
 
 from hub.errors import HubError
@@ -14,7 +15,7 @@ from hub.wire.codec import encode
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER: Final = 1
-"""Seconds after which a request that was refused for want of room may be made again."""
+"""Seconds after which a request that was refused for want of room may be made again, where nobody can tell better."""
 
 _NOT_NOW: Final = frozenset({429, 503})
 
@@ -59,6 +60,8 @@ class Problem(Struct, frozen=True, kw_only=True):
     """Path of the offending field or parameter, as in `tags[1]`."""
     retryable: bool
     """Whether the same request may succeed later without being changed."""
+    retry_after: float | UnsetType = UNSET
+    """Seconds after which it may; left out where nobody can tell."""
 
 
 def document(error: HubError, path: str) -> bytes:
@@ -73,6 +76,7 @@ def document(error: HubError, path: str) -> bytes:
             code=error.code,
             field=error.field,
             retryable=error.retryable,
+            retry_after=UNSET if error.retry_after is None else error.retry_after,
         )
     )
 
@@ -81,7 +85,7 @@ def refusal(error: HubError, path: str, headers: dict[str, str] | None = None) -
     """The response to a request for `path` that is refused, with more headers where there are any."""
     more = dict(headers or {})
     if error.status in _NOT_NOW:
-        more["retry-after"] = str(RETRY_AFTER)
+        more["retry-after"] = str(RETRY_AFTER if error.retry_after is None else ceil(error.retry_after))
     if isinstance(error, RequestTimeout):
         more["connection"] = "close"
     return respond(document(error, path), error.status, MEDIA_TYPE, more)

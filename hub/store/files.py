@@ -66,8 +66,13 @@ def contents(folder: Path) -> dict[str, Content]:
     return {path: each for path, each in found.items() if each is not None}
 
 
-def content(path: Path) -> Content | None:
-    """What a TOML file holds; None where it is not there. Blocks."""
+def content(path: Path, *, without: str = "") -> Content | None:
+    """What a TOML file holds; None where it is not there. Blocks.
+
+    Args:
+        path: The file.
+        without: A section that does not count; then neither do comments and the like.
+    """
     try:
         data = _bytes(path, LARGEST_STATIC)
     except (FileNotFoundError, NotADirectoryError):
@@ -75,9 +80,12 @@ def content(path: Path) -> Content | None:
     except (OSError, ValueError) as error:
         return Content(None, _explained(path, error))
     try:
-        _parsed(data)
+        said = _parsed(data)
     except ValueError as error:
         return Content(hashlib.sha256(data).hexdigest(), _explained(path, error))
+    if without:
+        said.pop(without, None)
+        data = repr(msgspec.to_builtins(said)).encode()
     return Content(hashlib.sha256(data).hexdigest())
 
 

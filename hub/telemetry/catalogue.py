@@ -89,6 +89,17 @@ CATALOGUE: Final = (
         "Connections to NATS that this replica was asked to let in: `ok`, or the code of an error.",
         ("outcome",),
     ),
+    Described(
+        "hub_rate_limited_total",
+        "counter",
+        "Requests and beats refused as too many, by the class of the subject and the role of the caller (or address).",
+        ("class", "role"),
+    ),
+    Described(
+        "hub_rate_limits_shared",
+        "gauge",
+        "1 while rate limits are shared with the other hubs through the cache, else 0.",
+    ),
     Described("hub_expiries_total", "counter", "Instances that became critical by silence, as this replica saw it."),
     Described("hub_removals_total", "counter", "Instances that this replica removed after long silence."),
     Described("hub_store_resyncs_total", "counter", "Full re-reads of a store, by reason.", ("reason",)),

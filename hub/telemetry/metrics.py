@@ -30,6 +30,7 @@ _OWN: Final = (
     "hub_secrets",
     "hub_tls_",
     "hub_issuer_",
+    "hub_rate_limits_",
 )
 OWN_HEALTH: Final = tuple(name for name in _KNOWN if name.startswith(_OWN))
 """The metrics of the hub's own health, which `Sources` takes by their names."""
@@ -103,6 +104,7 @@ class Metrics:
         logins: Connections to NATS that were let in (`ok`) or not (the code of an error).
         registrations: Registrations by what came of them: `new`, `updated`, `unchanged`.
         deregistrations: Instances taken out because somebody asked for it.
+        rate_limited: Requests and beats refused as too many, by class and by the caller's role.
         event_loop_lag: Seconds that the event loop was late at its last tick; `ticked` sets it.
         http: The responses of the HTTP face.
         pauses: What measures the garbage collector, to be entered where it shall.
@@ -124,6 +126,7 @@ class Metrics:
         "pauses",
         "performance",
         "probes_skipped",
+        "rate_limited",
         "registrations",
         "registry",
         "removals",
@@ -146,6 +149,7 @@ class Metrics:
         self.logins: Counter[str] = Counter()
         self.registrations = {"new": 0, "updated": 0, "unchanged": 0}
         self.deregistrations = 0
+        self.rate_limited: Counter[tuple[str, str]] = Counter()
         self.event_loop_lag = 0.0
         self.pauses = GcPauses()
         self._tick_lags = Histogram()
@@ -219,6 +223,7 @@ class _Families(Collector):
         yield _counter("hub_unknown_heartbeats_total", metrics.unknown_heartbeats)
         yield _counter("hub_expiries_total", metrics.expiries)
         yield _counter("hub_removals_total", metrics.removals)
+        yield self._rate_limited()
         yield _gauge("hub_probes_owned", sources.probes_owned())
         yield _counter("hub_probes_skipped_total", metrics.probes_skipped)
         yield _gauge("hub_replicas", sources.replicas())
@@ -247,6 +252,13 @@ class _Families(Collector):
             else:
                 value = sources.plain.get(name, float)()
                 yield _counter(name, value) if counts else _gauge(name, value)
+
+    def _rate_limited(self) -> Metric:
+        total = "hub_rate_limited_total"
+        family = CounterMetricFamily(total, _KNOWN[total].meaning, labels=_KNOWN[total].labels)
+        for labels, count in self._metrics.rate_limited.items():
+            family.add_metric(labels, count)
+        return family
 
     def _responses(self) -> Metric:
         total = "hub_http_responses_total"

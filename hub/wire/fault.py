@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import ceil
 from typing import Final
 
 import msgspec
@@ -13,6 +14,7 @@ from hub.wire.correlation import REQUEST_ID_HEADER
 
 CODE_HEADER: Final = "Nats-Service-Error-Code"
 TEXT_HEADER: Final = "Nats-Service-Error"
+RETRY_HEADER: Final = "Retry-After"
 
 
 class Fault(Struct, frozen=True, kw_only=True):
@@ -49,6 +51,8 @@ def encode(error: errors.HubError) -> tuple[bytes, dict[str, str]]:
         retry_after=UNSET if error.retry_after is None else error.retry_after,
     )
     headers = {CODE_HEADER: str(error.status), TEXT_HEADER: " ".join(error.message.split())[:512]}
+    if error.retry_after is not None:
+        headers[RETRY_HEADER] = str(ceil(error.retry_after))
     return msgspec.json.encode(ErrorReply(error=fault)), headers
 
 

@@ -129,7 +129,7 @@ TASKS = (
         "canary-rounds",
         "secret-keys",
     ),
-    *("component-files", "component-garbage", "issuer-keys-1"),
+    *("component-files", "component-garbage", "issuer-keys-1", "rate-limits"),
     *("adoption-rounds", "adoption-intake"),
     *("replicas", "declared-checks", "ttl-checks", "probes", "findings-rounds"),
 )

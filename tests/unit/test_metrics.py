@@ -49,6 +49,7 @@ def test_the_labels_of_the_catalogue_are_those_that_are_scraped() -> None:
     )
     metrics.adoption_skips["name"] += 1
     metrics.logins["ok"] += 1
+    metrics.rate_limited["discover", "service"] += 1
     metrics.http.count("/health", 200)
     for name, family in scraped(metrics).items():
         [labels] = {each.labels for each in CATALOGUE if each.name == name}
