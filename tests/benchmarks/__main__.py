@@ -25,6 +25,7 @@ from tests.benchmarks import (
     flags,
     heartbeats,
     http,
+    limits,
     logins,
     machine,
     memory,
@@ -51,6 +52,7 @@ TOPICS: dict[str, Callable[[Path, Pace, Say], Awaitable[list[Row]]]] = {
     "probing": probing.measure,
     "rollout": rollout.measure,
     "logins": logins.measure,
+    "limits": limits.measure,
 }
 
 

@@ -29,6 +29,7 @@ ROWS = {
     "probing": 6,
     "rollout": 2,
     "logins": 1,
+    "limits": 2,
 }
 
 

@@ -6,14 +6,19 @@ It costs a small part of what a request costs whoever answers it, so that what i
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterable
+from functools import partial
+from secrets import token_hex
 from time import perf_counter
-from typing import Self, cast
-from urllib.parse import urlsplit
+from typing import Any, Self, cast
+from urllib.parse import unquote, urlsplit
 
 INBOX = b"_INBOX.load."
-_HELLO = b'CONNECT {"verbose":false,"pedantic":false,"headers":true,"no_responders":true,"name":"load"}\r\n'
+_HELLO = {"verbose": False, "pedantic": False, "headers": True, "no_responders": True, "name": "load"}
 PATIENCE = 60.0
+_CATCH_UP = 0.02
+"""Seconds that are made up for at once where the machine was busy with others."""
 
 
 def publication(subject: str, payload: bytes, reply: bytes = b"") -> bytes:
@@ -24,8 +29,10 @@ def publication(subject: str, payload: bytes, reply: bytes = b"") -> bytes:
 class Load(asyncio.Protocol):
     """A connection that floods, or keeps so many requests in flight."""
 
-    def __init__(self) -> None:
+    def __init__(self, login: dict[str, str] | None = None) -> None:
+        self._login = login or {}
         self._loop = asyncio.get_running_loop()
+        self._inbox = INBOX + token_hex(4).encode() + b"."
         self._pong = self._loop.create_future()
         self._lost = self._loop.create_future()
         self._drained = asyncio.Event()
@@ -42,10 +49,11 @@ class Load(asyncio.Protocol):
 
     @classmethod
     async def connect(cls, url: str) -> Self:
-        """Connect, and return once the server has answered."""
+        """Connect, with user and password where the URL has them, and return once the server has answered."""
         parts = urlsplit(url)
         host, port = parts.hostname or "127.0.0.1", parts.port or 4222
-        _, load = await asyncio.get_running_loop().create_connection(cls, host, port)
+        login = {"user": unquote(parts.username), "pass": unquote(parts.password or "")} if parts.username else None
+        _, load = await asyncio.get_running_loop().create_connection(partial(cls, login), host, port)
         await load.flush()
         return load
 
@@ -73,8 +81,8 @@ class Load(asyncio.Protocol):
 
     async def keep_asking(self, subject: str, payload: bytes, *, in_flight: int, seconds: float) -> float:
         """Keep so many requests in flight; returns the replies per second. `latencies` has how long each took."""
-        self._requests = [publication(subject, payload, INBOX + b"%d" % slot) for slot in range(in_flight)]
-        self._transport.write(b"SUB %b* 1\r\n" % INBOX)
+        self._requests = [publication(subject, payload, self._inbox + b"%d" % slot) for slot in range(in_flight)]
+        self._transport.write(b"SUB %b* 1\r\n" % self._inbox)
         await self.flush()
         self.latencies, self.refused = [], 0
         self._done = self._loop.create_future()
@@ -93,7 +101,7 @@ class Load(asyncio.Protocol):
     async def ask_at(self, subject: str, payload: bytes, *, rate: float, seconds: float) -> float:
         """Ask so often a second, however long answers take; returns the replies per second. See `keep_asking`."""
         amount = max(1, round(rate * seconds))
-        self._transport.write(b"SUB %b* 1\r\n" % INBOX)
+        self._transport.write(b"SUB %b* 1\r\n" % self._inbox)
         await self.flush()
         self.latencies, self.refused = [], 0
         self._done = self._loop.create_future()
@@ -105,7 +113,7 @@ class Load(asyncio.Protocol):
             if (wait := began + number / rate - perf_counter()) > 0:
                 await asyncio.sleep(wait)
             self._sent[number] = perf_counter()
-            self._transport.write(publication(subject, payload, INBOX + b"%d" % number))
+            self._transport.write(publication(subject, payload, self._inbox + b"%d" % number))
         async with asyncio.timeout(PATIENCE):
             await self._done
         took = perf_counter() - began
@@ -113,12 +121,32 @@ class Load(asyncio.Protocol):
         assert not self.refused, f"{self.refused} of {len(self.latencies)} requests to {subject} were refused"
         return len(self.latencies) / took
 
+    async def ask_on(self, subject: str, payload: bytes, *, rate: float, until: asyncio.Task[Any]) -> tuple[int, int]:
+        """Ask so often a second until something ends; returns how often that was, and how many answers came."""
+        self._transport.write(b"SUB %b* 1\r\n" % self._inbox)
+        await self.flush()
+        self.latencies = []
+        message = publication(subject, payload, self._inbox + b"0")
+        self._sent, self._until = [0.0], 0.0
+        self._in_flight = 0
+        began, asked = perf_counter(), 0
+        while not until.done():
+            await self._drained.wait()
+            due = int((perf_counter() - began) * rate) - asked
+            if due > rate * _CATCH_UP:
+                began += due / rate - _CATCH_UP
+                due = int(rate * _CATCH_UP)
+            self._transport.write(message * due)
+            asked += due
+            await asyncio.sleep(0.001)
+        return asked, len(self.latencies)
+
     # --- the protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say hello."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
-        self._transport.write(_HELLO)
+        self._transport.write(b"CONNECT %b\r\n" % json.dumps({**_HELLO, **self._login}).encode())
 
     def connection_lost(self, error: Exception | None) -> None:
         """Let nobody wait for what will not come."""
@@ -150,7 +178,7 @@ class Load(asyncio.Protocol):
                 if after > len(data):
                     break
                 self.refused += kind == b"HM"
-                self._answered(int(words[1][len(INBOX) :]), now, again)
+                self._answered(int(words[1][len(self._inbox) :]), now, again)
                 at = after
             else:
                 self._control(data[at:end])
