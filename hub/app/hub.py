@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -29,11 +29,13 @@ from hub.handlers.configschemas import RegisteredSchemas
 from hub.handlers.following import Following
 from hub.handlers.graph import Graphs
 from hub.handlers.health import HealthAnswers
+from hub.handlers.httplogins import HttpLogins
 from hub.handlers.keyring import Keys
 from hub.handlers.metrics import MetricsText
 from hub.handlers.micro import Micro
 from hub.handlers.registration import Registration
 from hub.handlers.supervisor import Supervisor
+from hub.identity.proof import Presented, Proof
 from hub.settings import Settings
 from hub.settings.access import AccessFile
 from hub.telemetry.metrics import Metrics
@@ -80,6 +82,7 @@ class Hub:
         self._system_url = system_url
         self._system_seed = system_seed
         self._access = access
+        self._logins = None if access is None else HttpLogins(access.authenticator, metrics.logins)
         self._callout: Callout | None = None
         self._stack = contextlib.AsyncExitStack()
         self._supervisor = Supervisor()
@@ -162,6 +165,19 @@ class Hub:
     def admit_address(self, address: str, subject: str) -> None:
         """Let somebody over HTTP ask, as far as nobody proves who he is. Raises RateLimited."""
         self._parts.limits.admit_address(address, subject)
+
+    @property
+    def authenticate(self) -> Callable[[Presented], Awaitable[Proof]] | None:
+        """What proves who asks over HTTP; None where nobody has to prove it."""
+        return None if self._logins is None else self._logins.prove
+
+    def holds(self, proof: Proof) -> bool:
+        """Whether what was proven still is."""
+        return self._logins is not None and self._logins.holds(proof)
+
+    def admit(self, subject: str, payload: bytes) -> None:
+        """Let the current caller have what he could ask a subject for. Raises as that refuses."""
+        self._desk.admit(subject, payload)
 
     async def heartbeat(self, service: str, instance_id: str, payload: bytes) -> None:
         """Let an instance beat. Raises as `Heartbeats.publish` does, and as the subject refuses the current caller."""

@@ -23,6 +23,11 @@ class Authenticator:
         self._revoked = revoked
         self._clock = clock
 
+    def holds(self, proof: Proof) -> bool:
+        """Whether what was proven still is: it has not expired, and nobody has revoked it."""
+        now = self._clock.wall().timestamp()
+        return (proof.expires is None or now < proof.expires) and not self._revoked(proof)
+
     async def prove(self, presented: Presented) -> Proof:
         """Who presents this.
 

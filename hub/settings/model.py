@@ -106,8 +106,11 @@ class Http(_Section, frozen=True, kw_only=True):
     tls_client: Literal["required", "optional"] = "required"
     cors_origins: tuple[Text, ...] = ()
     cors_credentials: bool = False
+    metrics_networks: tuple[Network, ...] = ()
 
     def __post_init__(self) -> None:
+        for network in self.metrics_networks:
+            _check_network("http.metrics_networks", network)
         _check_pair(self, "http.tls_cert", "http.tls_key")
         _check_needs(self, "http.tls_client_ca", "http.tls_cert")
         for origin in self.cors_origins:

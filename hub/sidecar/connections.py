@@ -10,6 +10,7 @@ Here they take turns.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import deque
 from collections.abc import Coroutine
 from http import HTTPStatus
@@ -19,6 +20,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from hub.errors import HubError, InvalidRequest
+from hub.sidecar.credentials import CERTIFICATE
 from hub.sidecar.problems import MEDIA_TYPE, RequestTimeout, document
 from hub.sidecar.replies import HSTS, SECURITY, STRICT_TRANSPORT
 from hub.sidecar.requests import PATIENCE
@@ -135,6 +137,7 @@ class GuardedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See `asyncio.Protocol.connection_made`."""
         super().connection_made(transport)
+        self.app_state = {**self.app_state, CERTIFICATE: _certificate(transport)}
         self._asking = self.loop.call_later(PATIENCE, self._too_slow)
         self._guard.opened(self)
 
@@ -241,3 +244,12 @@ class GuardedProtocol(H11Protocol):
     def _should_upgrade(self) -> bool:
         """No: and whoever asks for it is answered as if it had not, without a line in the log."""
         return False
+
+
+def _certificate(transport: asyncio.Transport) -> str | None:
+    """The certificate (PEM) that the other side has come with; None where it came with none that TLS has verified."""
+    tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+    if tls is None or tls.context.verify_mode is ssl.CERT_NONE:
+        return None
+    found = tls.getpeercert(binary_form=True)
+    return None if found is None else ssl.DER_cert_to_PEM_cert(found)

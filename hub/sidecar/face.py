@@ -11,13 +11,16 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hub.errors import HubError, InternalError, NotFound
+from hub.errors import Forbidden, HubError, InternalError, NotFound, Unauthenticated
+from hub.identity.proof import Proof
+from hub.sidecar import requests
+from hub.sidecar.credentials import peer
 from hub.sidecar.origins import NOBODY, Origins, preflight
-from hub.sidecar.problems import MethodNotAllowed, refusal
+from hub.sidecar.problems import MethodNotAllowed, refusal, unproven
 from hub.sidecar.replies import HSTS, STRICT_TRANSPORT, respond
 from hub.sidecar.row import Row, Serving
 from hub.telemetry.meter import ResponseMeter
-from hub.telemetry.request import RequestContext
+from hub.telemetry.request import RequestContext, on_behalf_of
 
 log = structlog.get_logger(__name__)
 
@@ -75,8 +78,10 @@ class Place:
             self._rows["HEAD"] = self._rows["GET"]
         self._meter = meter
         self._name = name
+        self._login = serving.login
+        self._named = origins
         self._origins = origins if origins else None
-        self._preflight = preflight(self._rows.values())
+        self._preflight = preflight(self._rows.values(), login=serving.login is not None)
         self._more = {STRICT_TRANSPORT: HSTS} if secure else None
         for row in self._rows.values():
             meter.expect(name, row.status)
@@ -102,9 +107,7 @@ class Place:
         try:
             row = self._rows.get(request.method)
             if row is not None:
-                if row.channel is not None:
-                    self._serving.hub.admit_address(_address(request), row.channel.address)
-                return await row.handle(self._serving, row, request)
+                return await self._handled(row, request)
             if self._origins is not None and self._rows and self._origins.asks(request):
                 return respond(b"", 204, headers=self._preflight)
             if not self._rows:
@@ -112,6 +115,8 @@ class Place:
             allowed = ", ".join(self._rows)
             error = MethodNotAllowed(f"method: expected {allowed.replace(', ', ' or ')}, got {request.method[:40]!r}")
             return refusal(error, path, {"allow": allowed})
+        except Unauthenticated as error:
+            return unproven(error, path)
         except HubError as error:
             return refusal(error, path)
         except ClientDisconnect:
@@ -120,6 +125,32 @@ class Place:
             log.error("HTTP request failed by a fault of the hub", route=self._name, exc_info=error)
             return refusal(InternalError(f"{self._name}: the hub failed; its log says why"), path)
 
+    async def _handled(self, row: Row, request: Request) -> Response:
+        """What a row answers to who may ask it."""
+        if self._named.strangers(request):
+            raise Forbidden(
+                "origin: pages of other origins change nothing here without a token or key of their own; those that "
+                "may are named by http.cors_origins",
+                field="origin",
+            )
+        if self._login is None:
+            if row.channel is not None:
+                self._serving.hub.admit_address(peer(request), row.channel.address)
+            return await row.handle(self._serving, row, request)
+        requests.check_announced(request)
+        proof = request.state.proof = await self._login.proof_of(request, row.login)
+        if proof is not None:
+            check_scopes(proof, row)
+        with on_behalf_of(None if proof is None else proof.caller):
+            response = await row.handle(self._serving, row, request)
+        if proof is not None and row.method == "GET" and not row.events and not self._login.holds(proof):
+            raise Unauthenticated(f"{proof.credential}: holds no longer, since the request came")  # it may have waited
+        return response
 
-def _address(request: Request) -> str:
-    return "" if request.client is None else request.client.host
+
+def check_scopes(proof: Proof, row: Row) -> None:
+    """Raise Forbidden where a login is good for less than its role may do, and not for this row."""
+    rules = row.channel or row.like
+    if proof.scopes is not None and rules is not None and rules.right not in proof.scopes:
+        good = ", ".join(proof.scopes) or "nothing"
+        raise Forbidden(f"login: expected one that is good for {rules.right}, got one for {good}")

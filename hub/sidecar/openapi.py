@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from hub.sidecar.login import LoginRule
 from hub.sidecar.problems import MEDIA_TYPE as PROBLEM
 from hub.sidecar.problems import Problem
 from hub.sidecar.replies import JSON
@@ -25,8 +26,26 @@ _PLACES: Final[dict[str, Any]] = {"name": ServiceName, "instance_id": InstanceId
 _TAGS: Final = ("discovery", "config")
 _ABOUT: Final = (
     "The HTTP face of a hub. Each route is a translation of a subject on NATS: what it takes, what it answers, its "
-    "errors and its limits are those of the message. Errors are problem documents (RFC 9457)."
+    "errors and its limits are those of the message. Errors are problem documents (RFC 9457). A hub that only takes "
+    "callers who prove who they are wants a token, a key or a certificate where a route names them; any other asks "
+    "nobody."
 )
+_SCHEMES: Final[Node] = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A JWT of an issuer that the hub trusts, or a key.",
+    },
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "A key, without `Bearer`."},
+    "certificate": {"type": "mutualTLS", "description": "A client certificate of a CA that the hub trusts."},
+}
+"""By what callers prove who they are; one of them for each request."""
+_LOGINS: Final[dict[LoginRule, str]] = {
+    "needed": "With a login, where access is enforced.",
+    "network": "With a login, or from one of `http.metrics_networks`, where access is enforced.",
+    "welcome": "Where access is enforced, who has no login is told `status` and `version` alone.",
+    "none": "",
+}
 _WHY: Final = {
     400: "A parameter, a place or the body is not what the contract says; `field` names it.",
     401: "Nothing proves who asks: no login, or one that is unknown, expired or revoked.",
@@ -63,22 +82,34 @@ def document(table: tuple[Row, ...]) -> Node:
         },
         "servers": [{"url": "/"}],
         "paths": paths,
-        "components": {"schemas": schemas, "responses": {str(status): _refusal(status) for status in _WHY}},
+        "components": {
+            "schemas": schemas,
+            "responses": {str(status): _refusal(status) for status in _WHY},
+            "securitySchemes": _SCHEMES,
+        },
     }
 
 
 def refused(row: Row) -> list[int]:
     """The errors that a row may answer with."""
     found = {*row.refusals}
-    if row.channel is not None:
-        found |= {429}
     if row.places or row.query or row.body:
         found |= {400, 500, 503}
     if row.body:
         found |= {408, 413, 415}
     if row.method != "GET":
         found |= {504}
+    if row.login in ("needed", "network"):
+        found |= {401, 403, 429}
     return sorted(found)
+
+
+def security(row: Row) -> list[Node]:
+    """The logins of which a row takes one; an empty one is none at all."""
+    if row.login == "none":
+        return []
+    without: list[Node] = [] if row.login == "needed" else [{}]
+    return [*({scheme: []} for scheme in _SCHEMES), *without]
 
 
 def summary(row: Row) -> str:
@@ -107,7 +138,7 @@ def _operation(row: Row, schemas: dict[str, Node]) -> Node:
     node: Node = {
         "operationId": operation_id(row),
         "summary": summary(row),
-        "description": f"For {row.audience}: {row.answers}.",
+        "description": f"For {row.audience}: {row.answers}. {_LOGINS[row.login]}".rstrip(),
         "tags": [next((tag for tag in _TAGS if row.path.split("/")[1] == tag), "hub")],
     }
     told = parameters(row, schemas)
@@ -118,6 +149,7 @@ def _operation(row: Row, schemas: dict[str, Node]) -> Node:
     if row.body is not None:
         schema, required = _body(row.body, row.places, schemas[row.body.__name__])
         node["requestBody"] = {"required": required, "content": {JSON: {"schema": schema}}}
+    node["security"] = security(row)
     node["responses"] = {**dict(_successes(row)), **{str(s): _response(s) for s in refused(row)}}
     return node
 
@@ -148,6 +180,8 @@ def _refusal(status: int) -> Node:
     node: Node = {"description": _WHY[status], "content": {PROBLEM: {"schema": _ref(Problem)}}}
     if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
         node["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
+    if status == HTTPStatus.UNAUTHORIZED:
+        node["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}, "description": "`Bearer`, by RFC 6750."}}
     return node
 
 

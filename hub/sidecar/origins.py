@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hub.settings.model import ANY_ORIGIN, Http
+from hub.sidecar.credentials import KEY_HEADER
 from hub.sidecar.row import Row
 from hub.wire.correlation import REQUEST_ID_HEADER, TRACEPARENT_HEADER, TRACESTATE_HEADER
 
@@ -18,6 +19,8 @@ _ALLOW_ORIGIN: Final = "access-control-allow-origin"
 _ALLOW_METHODS: Final = "access-control-allow-methods"
 _SHOWN: Final = ", ".join(("etag", "hub-revision", "link", "retry-after", REQUEST_ID_HEADER.lower()))
 """Headers of an answer that a page may read, beside those that it may read anyway."""
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_OWN_PAGE: Final = frozenset({"same-origin", "none"})
 
 
 class Origins:
@@ -47,6 +50,22 @@ class Origins:
         asked = request.method == "OPTIONS" and "access-control-request-method" in headers
         return asked and self._allowed(headers.get("origin")) is not None
 
+    def strangers(self, request: Request) -> bool:
+        """Whether a page that is none of ours, nor of an origin that may, has its browser change something.
+
+        A browser comes with what it has by itself, a certificate or the place in the network where it runs, whichever
+        page sends it. It says which one that is, and whether the page is of where it is sent.
+        """
+        headers = request.headers
+        origin = headers.get("origin")
+        if origin is None or request.method in _SAFE or self._allowed(origin) is not None:
+            return False
+        if "authorization" in headers or KEY_HEADER in headers:  # no browser sends these by itself
+            return False
+        if headers.get("sec-fetch-site") in _OWN_PAGE:
+            return False
+        return origin.partition("://")[2] != headers.get("host")
+
     def tell(self, origin: str | None, response: Response) -> None:
         """Add what the browser has to know. Without any of it, it lets the page read nothing."""
         headers = response.headers
@@ -71,10 +90,12 @@ class Origins:
 NOBODY: Final = Origins(())
 
 
-def preflight(rows: Iterable[Row]) -> dict[str, str]:
-    """What may be sent to a path of these rows."""
+def preflight(rows: Iterable[Row], *, login: bool = False) -> dict[str, str]:
+    """What may be sent to a path of these rows, with a login where one is asked for."""
     rows = list(rows)
     headers = [REQUEST_ID_HEADER.lower(), TRACEPARENT_HEADER, TRACESTATE_HEADER]
+    if login:
+        headers += ["authorization", KEY_HEADER]
     if any(row.body is not None for row in rows):
         headers.append("content-type")
     if any(row.conditional for row in rows):

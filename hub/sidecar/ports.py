@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from hub.core.catalog import Catalog
+from hub.identity.proof import Presented, Proof
+
+Authenticate = Callable[[Presented], Awaitable[Proof]]
+"""Proves who presents something. Raises `Unauthenticated` where that is nothing, in words for the log alone; another
+`HubError` where it cannot be told now."""
 
 
 class Hub(Protocol):
@@ -26,6 +31,16 @@ class Hub(Protocol):
     @property
     def catalog(self) -> Catalog:
         """All that is registered, to be read and not changed."""
+
+    @property
+    def authenticate(self) -> Authenticate | None:
+        """What proves who asks; None where nobody has to prove it."""
+
+    def holds(self, proof: Proof) -> bool:
+        """Whether a proof still proves anything: it has not expired, and nobody has revoked it."""
+
+    def admit(self, subject: str, payload: bytes) -> None:
+        """Let the current caller have what he could ask a subject for. Raises the `HubError` that refuses him."""
 
     def checks(self) -> dict[str, str]:
         """How each dependency is: `healthy`, `degraded`, `unhealthy` or `not_configured`."""

@@ -9,13 +9,19 @@ from typing import Final
 from msgspec import UNSET, Struct, UnsetType
 from starlette.responses import Response
 
-from hub.errors import HubError
+from hub.errors import HubError, Unauthenticated
 from hub.sidecar.replies import respond
 from hub.wire.codec import encode
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER: Final = 1
 """Seconds after which a request that was refused for want of room may be made again, where nobody can tell better."""
+
+REALM: Final = "central-hub"
+_EXPECTED: Final = (
+    "login: expected a token or key that is good here, in `Authorization: Bearer` or `X-API-Key`, or such a certificate"
+)
+"""All that is told to who proves nothing: not what is wrong with what he came with."""
 
 _NOT_NOW: Final = frozenset({429, 503})
 
@@ -25,6 +31,13 @@ class MethodNotAllowed(HubError):
 
     code = "method_not_allowed"
     status = 405
+
+
+class Missing(Unauthenticated):
+    """No credential came with the request."""
+
+    def __init__(self) -> None:
+        super().__init__("no credential came with the request")
 
 
 class UnsupportedMediaType(HubError):
@@ -89,3 +102,11 @@ def refusal(error: HubError, path: str, headers: dict[str, str] | None = None) -
     if isinstance(error, RequestTimeout):
         more["connection"] = "close"
     return respond(document(error, path), error.status, MEDIA_TYPE, more)
+
+
+def unproven(error: Unauthenticated, path: str) -> Response:
+    """The response to a request for `path` of which nothing proves who makes it; by RFC 6750, section 3."""
+    challenge = f'Bearer realm="{REALM}"'
+    if not isinstance(error, Missing):
+        challenge += ', error="invalid_token"'
+    return refusal(Unauthenticated(_EXPECTED), path, {"www-authenticate": challenge})

@@ -28,9 +28,7 @@ async def body(request: Request) -> bytes:
         ClientDisconnect: the caller has gone.
     """
     _check_type(request.headers.get("content-type"))
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > MAX_MESSAGE_BYTES:
-        raise _too_large(announced)
+    check_announced(request)
     read = bytearray()
     try:
         async with asyncio.timeout(PATIENCE):
@@ -41,6 +39,13 @@ async def body(request: Request) -> bytes:
     except TimeoutError:
         raise RequestTimeout(f"message: expected a whole body within {PATIENCE:g} s, got {len(read)} bytes") from None
     return bytes(read)
+
+
+def check_announced(request: Request) -> None:
+    """Raise PayloadTooLarge where a body is on its way that would be too large, before any of it is read."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > MAX_MESSAGE_BYTES:
+        raise _too_large(announced)
 
 
 async def while_there(request: Request, work: Coroutine[Any, Any, T], waiting: set[asyncio.Task[Any]]) -> T:

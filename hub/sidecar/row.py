@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hub.sidecar.feed import Feed
+from hub.sidecar.login import Login, LoginRule
 from hub.sidecar.ports import Hub
 from hub.sidecar.replies import JSON
 from hub.sidecar.translation import placed
@@ -27,12 +28,14 @@ class Serving:
         feed: What changes, for those who watch.
         table: Every route.
         waiting: The requests that wait for news, to be called off when the sidecar ends.
+        login: What tells who asks; None where nobody has to prove it.
     """
 
     hub: Hub
     feed: Feed
     table: tuple[Row, ...]
     waiting: set[asyncio.Task[Any]] = field(default_factory=set)
+    login: Login | None = None
 
 
 Handle = Callable[[Serving, "Row", Request], Awaitable[Response]]
@@ -50,6 +53,8 @@ class Row:
         answers: What it answers, in a few words.
         handle: What answers.
         channel: The subject that it is translated to; None for what the sidecar shows by itself.
+        like: The subject whose rules of who may ask hold for it, where it is translated to none; None where it says
+            nothing of this very hub that not everybody may know.
         query: The message whose fields the places and the parameters are; None where there are none.
         body: The message that the body is, but for what the path says of it; None where there is none.
         reply: What the body of a response is, where that is JSON.
@@ -68,6 +73,7 @@ class Row:
     answers: str
     handle: Handle
     channel: Channel | None = None
+    like: Channel | None = None
     query: type[Struct] | None = None
     body: type[Struct] | None = None
     reply: type[Struct] | None = None
@@ -83,6 +89,13 @@ class Row:
     def places(self) -> tuple[str, ...]:
         """The names of the places in the path, in their order."""
         return tuple(part[1:-1] for part in self.path.split("/") if part.startswith("{"))
+
+    @property
+    def login(self) -> LoginRule:
+        """Whether who asks has to prove who he is, where that is asked for."""
+        if self.channel is None and self.like is None:
+            return "welcome" if self.audience == "monitors" else "none"
+        return "network" if self.audience == "Prometheus" else "needed"
 
     @property
     def parameters(self) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from hub.sidecar.descriptors import make_room
 from hub.sidecar.face import application
 from hub.sidecar.feed import Feed
 from hub.sidecar.greeting import Greeting
+from hub.sidecar.login import Login
 from hub.sidecar.origins import Origins
 from hub.sidecar.ports import Hub
 from hub.sidecar.row import Serving
@@ -83,7 +84,8 @@ class Sidecar:
         self._tls = tls
         self._connections = Connections(make_room(settings.max_connections))
         self._feed = Feed(hub.catalog, limit=settings.watchers)
-        self._serving = Serving(hub=hub, feed=self._feed, table=TABLE)
+        self._login = _login(hub, settings)
+        self._serving = Serving(hub=hub, feed=self._feed, table=TABLE, login=self._login)
         logging.getLogger("uvicorn.error").addFilter(_is_news)
         self._face = application(self._serving, metrics.http, Origins.of(settings), secure=tls is not None)
         self._server: _Server | None = None
@@ -154,6 +156,8 @@ class Sidecar:
         try:
             async with asyncio.TaskGroup() as group:
                 minding = [self._feed.tell(), self._feed.greet(), _look(server, listening)]
+                if self._login is not None:
+                    minding.append(self._login.mind())
                 tasks = [group.create_task(loop) for loop in minding]
                 await server.serve(sockets=[listening])
                 for task in tasks:
@@ -201,6 +205,14 @@ class Sidecar:
         return StartupError(
             f"cannot listen on {self._host}:{self._port}: {error.strerror}; choose others with --host, --http-port"
         )
+
+
+def _login(hub: Hub, settings: Http) -> Login | None:
+    """What tells who asks; None where nobody has to prove it."""
+    authenticate = hub.authenticate
+    if authenticate is None:
+        return None
+    return Login(authenticate, hub.holds, networks=settings.metrics_networks)
 
 
 async def _look(server: uvicorn.Server, listening: socket.socket) -> None:

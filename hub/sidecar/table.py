@@ -83,6 +83,7 @@ TABLE: Final = (
         audience="Prometheus",
         answers="the metrics below",
         handle=vitals.metrics,
+        like=_ON["metrics"],
         media_type="text/plain",
     ),
     Row(
@@ -161,6 +162,7 @@ TABLE: Final = (
         audience="everybody",
         answers="server-sent events: a snapshot, then every change",
         handle=watch.watched,
+        like=_ON["discover"],
         query=watch.Watch,
         media_type=watch.MEDIA_TYPE,
         events=EVENTS,

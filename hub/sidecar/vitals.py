@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from time import time
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
+from hub.identity.proof import Proof
 from hub.sidecar.ports import Hub
 from hub.sidecar.replies import respond
 from hub.sidecar.row import Row, Serving
 from hub.version import __version__
+from hub.wire.channels import CHANNELS
 from hub.wire.codec import encode
 from hub.wire.health import HealthReport
+from hub.wire.subjects import METRICS
 
 State = Literal["healthy", "degraded", "unhealthy"]
 
@@ -33,17 +36,20 @@ class Welcome(Struct, frozen=True, kw_only=True):
 
 
 class Health(Struct, frozen=True, kw_only=True):
-    """How this hub is, in the shape that monitors of the platform read."""
+    """How this hub is, in the shape that monitors of the platform read.
+
+    Where who asks must be proven, all but `status` and `version` is for operators, readers and Prometheus.
+    """
 
     status: State
     version: str
-    timestamp: int
+    timestamp: int | UnsetType = UNSET
     """Milliseconds of Unix time."""
-    checks: dict[str, str]
+    checks: dict[str, str] | UnsetType = UNSET
     """How each dependency is: `healthy`, `degraded`, `unhealthy` or `not_configured`."""
-    registered_services: int
+    registered_services: int | UnsetType = UNSET
     """How many services have instances."""
-    details: dict[str, Any]
+    details: dict[str, Any] | UnsetType = UNSET
     """What an operator wants to know besides."""
 
 
@@ -96,18 +102,24 @@ async def root(serving: Serving, row: Row, request: Request) -> Response:
     return respond(encode(welcome))
 
 
+_TOLD_ALL: Final = next(frozenset(channel.publishers) for channel in CHANNELS if channel.address == METRICS)
+"""Who is told all that `/health` has to say, where who asks must be proven: who may have the metrics."""
+
+
 async def health(serving: Serving, row: Row, request: Request) -> Response:
     """The shape that existing monitors read: 200 for healthy and degraded, 503 for unhealthy."""
     hub = serving.hub
     whole = components(hub)
-    body = Health(
-        status=whole.status,
-        version=__version__,
-        timestamp=int(time() * 1000),
-        checks=whole.checks,
-        registered_services=hub.registered_services,
-        details=hub.details(),
-    )
+    body = Health(status=whole.status, version=__version__)
+    if serving.login is None or _told_all(request.state.proof):
+        body = Health(
+            status=whole.status,
+            version=__version__,
+            timestamp=int(time() * 1000),
+            checks=whole.checks,
+            registered_services=hub.registered_services,
+            details=hub.details(),
+        )
     return respond(encode(body), 503 if whole.status == "unhealthy" else 200)
 
 
@@ -123,5 +135,11 @@ async def readyz(serving: Serving, row: Row, request: Request) -> Response:
 
 async def metrics(serving: Serving, row: Row, request: Request) -> Response:
     """For Prometheus."""
+    if serving.login is not None and request.state.proof is not None:
+        serving.hub.admit(METRICS, b"")
     body, content_type = serving.hub.scrape()
     return respond(body, media_type=content_type)
+
+
+def _told_all(proof: Proof | None) -> bool:
+    return proof is not None and proof.caller.role in _TOLD_ALL and proof.scopes is None

@@ -86,7 +86,7 @@ CATALOGUE: Final = (
     Described(
         "hub_logins_total",
         "counter",
-        "Connections to NATS that this replica was asked to let in: `ok`, or the code of an error.",
+        "Logins that this replica was asked for, to NATS and over HTTP: `ok`, or the code of an error.",
         ("outcome",),
     ),
     Described(

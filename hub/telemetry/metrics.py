@@ -101,7 +101,7 @@ class Metrics:
         removals: Instances removed after long silence.
         probes_skipped: Looks at instances that were left out.
         adoption_skips: Answers to the micro protocol by which nobody was taken in, by reason.
-        logins: Connections to NATS that were let in (`ok`) or not (the code of an error).
+        logins: Logins on NATS and over HTTP that were good (`ok`) or not (the code of an error).
         registrations: Registrations by what came of them: `new`, `updated`, `unchanged`.
         deregistrations: Instances taken out because somebody asked for it.
         rate_limited: Requests and beats refused as too many, by class and by the caller's role.

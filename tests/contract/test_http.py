@@ -109,6 +109,34 @@ def test_the_filters_of_discovery_have_the_bounds_of_the_message() -> None:
 
 
 @each_row
+def test_a_route_says_which_logins_it_takes_and_how_it_refuses_others(row: Row) -> None:
+    told = operation(row)
+    schemes = DOCUMENT["components"]["securitySchemes"]
+    assert {(each["type"], each.get("scheme"), each.get("name")) for each in schemes.values()} == {
+        ("http", "bearer", None),
+        ("apiKey", None, "X-API-Key"),
+        ("mutualTLS", None, None),
+    }
+    needed: list[Any] = [{name: []} for name in schemes]
+    expected = {"needed": needed, "network": [*needed, {}], "welcome": [*needed, {}], "none": []}
+    assert told["security"] == expected[row.login]
+    assert {"401", "403", "429"} <= set(told["responses"]) or row.login in ("welcome", "none")
+    assert ("where access is enforced" in told["description"].lower()) == (row.login != "none")
+
+
+def test_what_is_translated_to_a_subject_or_goes_by_its_rules_needs_a_login() -> None:
+    for row in TABLE:
+        assert (row.login in ("needed", "network")) == (row.channel is not None or row.like is not None), row.path
+        assert row.channel is None or row.like is None
+        assert row.like is None or row.like in channels.CHANNELS
+
+
+def test_a_401_says_how_to_log_in() -> None:
+    assert "WWW-Authenticate" in DOCUMENT["components"]["responses"]["401"]["headers"]
+    assert "Retry-After" in DOCUMENT["components"]["responses"]["429"]["headers"]
+
+
+@each_row
 def test_what_the_path_says_is_not_asked_for_in_the_body(row: Row) -> None:
     if row.body is None:
         return

@@ -20,6 +20,7 @@ from hub.sidecar.replies import respond, tagged
 from hub.sidecar.row import Row, Serving
 from hub.telemetry.meter import ResponseMeter
 from hub.wire.registration import Register
+from tests.unit.sidecar.proving import ProvingHub, bearer, proof
 
 APP = "https://app.example"
 OTHER = "https://other.example"
@@ -113,6 +114,68 @@ async def test_a_preflight_of_another_origin_or_none_at_all_is_refused_as_ever()
             assert (await http.options("/several", headers=headers)).status_code == 405
         assert not of_cors(await http.options("/several", headers=asking(OTHER)))
         assert (await http.options("/nothing", headers=asking(APP))).status_code == 404
+
+
+async def test_a_page_may_send_a_login_of_its_own_where_one_is_asked_for_and_its_preflight_needs_none() -> None:
+    hub = ProvingHub()
+    async with hub.browsing(cors_origins=(APP,)) as http:
+        told = await http.options("/discovery/services", headers=asking(APP, "GET"))
+        assert told.status_code == 204
+        assert {"authorization", "x-api-key"} <= set(of_cors(told)["allow-headers"].split(", "))
+        refused = await http.get("/discovery/services", headers={"origin": APP})
+        assert (refused.status_code, of_cors(refused)["allow-origin"]) == (401, APP)
+        answered = await http.get("/discovery/services", headers={"origin": APP, **bearer("reader")})
+        assert (answered.status_code, of_cors(answered)["allow-origin"]) == (200, APP)
+        assert (await http.options("/discovery/services", headers=asking(OTHER, "GET"))).status_code == 405
+    async with serving((APP,)) as http:
+        told = await http.options("/several", headers=asking(APP))
+        assert "authorization" not in of_cors(told)["allow-headers"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": OTHER},
+        {"origin": "null"},
+        {"origin": OTHER, "sec-fetch-site": "cross-site"},
+        {"origin": "http://hub.evil.example", "sec-fetch-site": "same-site"},
+    ],
+)
+async def test_a_page_of_strangers_cannot_have_its_browser_change_anything(headers: dict[str, str]) -> None:
+    async with serving((APP,)) as http:
+        for method, path in (("PUT", "/several"), ("DELETE", "/one/some")):
+            refused = await http.request(method, path, headers=headers)
+            assert (refused.status_code, refused.json()["field"]) == (403, "origin")
+        assert (await http.get("/several", headers=headers)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"origin": APP},
+        {"origin": "http://hub"},
+        {"origin": "https://hub"},
+        {"origin": "https://in.front.example", "sec-fetch-site": "same-origin"},
+        {"origin": OTHER, "authorization": "Bearer some"},
+        {"origin": OTHER, "x-api-key": "some"},
+    ],
+)
+async def test_what_is_no_page_or_one_of_ours_or_has_a_login_of_its_own_may_change_things(
+    headers: dict[str, str],
+) -> None:
+    async with serving((APP,)) as http:
+        assert (await http.put("/several", headers=headers)).status_code == 200
+
+
+async def test_a_certificate_of_a_browser_is_not_lent_to_pages_of_strangers() -> None:
+    hub = ProvingHub()
+    hub.known.proofs["PEM"] = proof("operator")
+    async with hub.browsing(certificate="PEM") as http:
+        change = await http.post("/config/reload", headers={"origin": OTHER, "sec-fetch-site": "cross-site"})
+        assert change.status_code == 403
+        assert not hub.asked
+        assert (await http.post("/config/reload")).status_code == 200
 
 
 async def test_refusals_and_what_is_not_modified_may_be_read_too() -> None:
