@@ -14,10 +14,14 @@ class Proxy:
 
     Args:
         port: Where to forward to, on 127.0.0.1.
+
+    Attributes:
+        passed: All that has passed, in both directions, one chunk after the other of each connection.
     """
 
     def __init__(self, port: int) -> None:
         self._target = port
+        self.passed = bytearray()
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._server: asyncio.Server | None = None
@@ -77,6 +81,7 @@ class Proxy:
         try:
             while chunk := await source.read(_CHUNK):
                 await self._flowing.wait()
+                self.passed += chunk
                 sink.write(chunk)
                 await sink.drain()
             await self._flowing.wait()

@@ -251,6 +251,7 @@ class Parts:
             self.clock,
             self.configs.users,
             max_bytes=self.max_bytes,
+            sealed_only=self._proven and not self._settings.secrets.plaintext and not self._is_encrypted(),
         )
         self.configuration = Configuration(
             self.configs,
@@ -416,6 +417,10 @@ class Parts:
         for name, loop in self._verifiers.loops():
             self.keep(name, loop)
         await self.checking.start(self.keep)
+
+    def _is_encrypted(self) -> bool:
+        """Whether NATS is spoken to over TLS, as it is then by everybody who comes to the same port."""
+        return bool(tls_of(self._settings)) or all(server.scheme == "tls" for server in self._client.servers)
 
     def doubt(self) -> str | None:
         """Why the hub doubts what it hears or finds; None when it is well."""

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, Final
 
+import msgspec
+from msgspec import UnsetType
 from nats.aio.msg import Msg
 
 from hub.client.link import Hearing, Link
@@ -23,6 +25,7 @@ from hub.client.tasks import Tasks
 from hub.core.references import filled, references
 from hub.errors import HubError, InvalidConfig, Unavailable
 from hub.masking import MASK
+from hub.vault import sealing, transit
 from hub.wire import subjects
 from hub.wire.secrets import ResolvedSecrets, ResolveSecrets, is_secret_name
 
@@ -237,11 +240,18 @@ class ServiceSecrets:
         Raises:
             HubError: they cannot be had now, and perhaps later.
         """
+        recipient = _recipient()
         question = ResolveSecrets(
-            service=self._service, names=tuple(names), instance_id=self._instance, min_revision=revision
+            service=self._service,
+            names=tuple(names),
+            instance_id=self._instance,
+            min_revision=revision,
+            seal_to=None if recipient is None else recipient.public,
         )
         try:
             answer = await link.ask_once(subjects.SECRET_RESOLVE, question, ResolvedSecrets, timeout=TIMEOUT)
+            if recipient is not None:
+                answer = _opened(answer, recipient, question)
         except HubError as error:
             if error.retryable or not names:
                 raise
@@ -287,6 +297,29 @@ class ServiceSecrets:
         revision = (message.headers or {}).get("Nats-Sequence", "")
         self._heard = int(revision) if revision.isdecimal() else 0
         self.missed()
+
+
+def _recipient() -> transit.Recipient | None:
+    """For whom an answer is to be sealed, fresh each time; None where the extra `secrets` is not installed."""
+    try:
+        return transit.Recipient()
+    except ModuleNotFoundError:
+        return None
+
+
+def _opened(answer: ResolvedSecrets, recipient: transit.Recipient, question: ResolveSecrets) -> ResolvedSecrets:
+    """The answer as it was before it was sealed. A hub of an older version seals none.
+
+    Raises:
+        Unavailable: it does not open.
+    """
+    if isinstance(answer.sealed, UnsetType):
+        return answer
+    try:
+        plain = recipient.unseal(answer.sealed.key, answer.sealed.ciphertext, transit.answer_to(question))
+        return msgspec.json.decode(plain, type=ResolvedSecrets)
+    except (sealing.Broken, msgspec.MsgspecError):
+        raise Unavailable("secrets: the answer was sealed for another, or was changed on its way") from None
 
 
 def _batches(names: list[str]) -> Iterator[list[str]]:

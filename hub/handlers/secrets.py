@@ -27,7 +27,7 @@ from hub.handlers.proven import Signed, service
 from hub.handlers.sparing import Sparing
 from hub.store.events import EventLog
 from hub.store.ports import Bucket, RevisionConflict
-from hub.vault import envelope
+from hub.vault import envelope, transit
 from hub.wire import secrets as wire
 from hub.wire import subjects
 from hub.wire.codec import Decoder, encode
@@ -42,6 +42,10 @@ _CATCH_UP: Final = 3.0
 """Seconds in which what others have stored must be known here."""
 _UNREADABLE_SHOWN: Final = 100
 _USERS_SHOWN: Final = 5
+_IN_THE_CLEAR: Final = (
+    "seal_to: expected a public key to seal the values for, got none: they would travel without TLS. The SDK sends one "
+    "where the extra `secrets` is installed (pip install 'central-hub[secrets]'); or let NATS speak TLS"
+)
 _UNSEALED: Final = Sealed(key_id="", wrapped=b"", ciphertext=b"")
 
 
@@ -57,6 +61,7 @@ class SecretStore:
         clock: Where to read the time.
         users: Whose configuration refers to a secret.
         max_bytes: The largest reply.
+        sealed_only: Whether values leave sealed alone, for want of TLS on their way.
 
     Attributes:
         subjects: What it answers, and how.
@@ -73,6 +78,7 @@ class SecretStore:
         users: Callable[[str], Collection[str]],
         *,
         max_bytes: int,
+        sealed_only: bool = False,
     ) -> None:
         self._secrets = secrets
         self._keys = keys
@@ -82,6 +88,7 @@ class SecretStore:
         self._clock = clock
         self._users = users
         self._max_bytes = max_bytes
+        self._sealed_only = sealed_only
         self._sparing = Sparing()
         self._decode_put = Signed(wire.PutSecret)
         self._decode_delete = Signed(wire.DeleteSecret)
@@ -153,6 +160,8 @@ class SecretStore:
         """The encoded `ResolvedSecrets`: at once, or after a look at what this hub may not have heard of yet."""
         request = self._decode_resolve(payload)
         asking = service(request.service)
+        if self._sealed_only and request.seal_to is None:
+            raise Forbidden(_IN_THE_CLEAR, field="seal_to")
         if request.min_revision <= self._secrets.revision and not self._lacking(asking, request):
             return self._resolved(asking, request)
         return self._resolved_later(asking, request)
@@ -304,7 +313,7 @@ class SecretStore:
             except HubError as error:
                 self._tell_refused(service, request.instance_id, error)
                 raise
-        encoded = encode(wire.ResolvedSecrets(secrets=found))
+        encoded = encode(_sealed(request, wire.ResolvedSecrets(secrets=found)))
         if len(encoded) > self._max_bytes:
             raise PayloadTooLarge(
                 f"reply: expected at most {self._max_bytes} bytes, as NATS takes them here, got {len(encoded)}; "
@@ -375,6 +384,19 @@ class SecretStore:
                 reason=error.message,
                 omitted_before=omitted,
             )
+
+
+def _sealed(request: wire.ResolveSecrets, answer: wire.ResolvedSecrets) -> wire.ResolvedSecrets:
+    """The answer as it leaves: sealed, where that was asked for."""
+    if request.seal_to is None:
+        return answer
+    try:
+        key, ciphertext = transit.seal(request.seal_to, encode(answer), transit.answer_to(request))
+    except ValueError:
+        raise InvalidRequest(
+            "seal_to: expected a public key (X25519), got one that leads to none", field="seal_to"
+        ) from None
+    return wire.ResolvedSecrets(secrets={}, sealed=wire.SealedAnswer(key=key, ciphertext=ciphertext))
 
 
 def _contended(name: str) -> Unavailable:

@@ -186,6 +186,7 @@ class Secrets(_Section, frozen=True, kw_only=True):
     key_file: Text | None = None
     key: Text | None = None
     """The key itself, or several, from HUB_SECRETS_KEY."""
+    plaintext: bool = False
 
 
 class Components(_Section, frozen=True, kw_only=True):

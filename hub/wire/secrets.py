@@ -11,7 +11,7 @@ import re
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Final
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from hub.wire.config import Revision
 from hub.wire.names import Author, InstanceId, Reason, ServiceName
@@ -42,6 +42,16 @@ Reader = Annotated[
         pattern=r"^[a-z0-9*]([a-z0-9*-]{0,61}[a-z0-9*])?\Z",
         description="A service, or several: `*` stands for any characters, or none",
         extra={"expected": "the name of a service, in which '*' may stand for anything: 'trading-*'"},
+    ),
+]
+
+PublicKey = Annotated[
+    bytes,
+    Meta(
+        min_length=32,
+        max_length=32,
+        description="A public key, X25519",
+        extra={"expected": "32 bytes in base64, the public half of an X25519 key"},
     ),
 ]
 
@@ -179,6 +189,8 @@ class ResolveSecrets(Struct, frozen=True, kw_only=True):
     instance_id: InstanceId | None = None
     min_revision: Revision = 0
     """Answer as of this revision of the bucket at least: that of the change which was heard of."""
+    seal_to: PublicKey | None = None
+    """Seal the answer for the owner of this key, made for this one question; null has it in the clear."""
 
 
 class ResolvedSecret(Struct, frozen=True, kw_only=True):
@@ -191,7 +203,19 @@ class ResolvedSecret(Struct, frozen=True, kw_only=True):
         return f"ResolvedSecret(revision={self.revision})"
 
 
+class SealedAnswer(Struct, frozen=True, kw_only=True):
+    """An answer that its recipient alone can open."""
+
+    key: PublicKey
+    """The one that the hub has made for this one answer."""
+    ciphertext: bytes
+    """The answer as JSON, as it would have been in the clear: a nonce of 12 bytes, AES-256-GCM, and its tag."""
+
+
 class ResolvedSecrets(Struct, frozen=True, kw_only=True):
     """The values, by name."""
 
     secrets: dict[str, ResolvedSecret]
+    """Empty where they are sealed."""
+    sealed: SealedAnswer | UnsetType = UNSET
+    """There where the question had a `seal_to`."""

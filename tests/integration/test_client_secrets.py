@@ -22,6 +22,7 @@ from tests.calls import call, connected, insist
 from tests.clients import service
 from tests.hubs import HubProcess
 from tests.keys import fresh_key
+from tests.proxy import Proxy
 from tests.servers import NatsServer
 from tests.waiting import until
 
@@ -90,6 +91,33 @@ async def test_a_secret_stands_where_the_configuration_refers_to_it(site: Site) 
         assert await client.config.load() == {"db": {"password": "correct horse"}, "keys": ["plain", "k1"]}
         assert client.config.origin("/db/password") == "service"
         assert client.config.origin("/keys/1") == "all"
+
+
+async def test_who_listens_between_a_service_and_nats_sees_no_secret(site: Site) -> None:
+    await site.put("db", "planted-one", "engine")
+    await site.configure("engine", REFERRING)
+    async with Proxy(site.server.port) as proxy, engine(proxy.url) as client:
+        assert (await client.config.load(Settings)).db.password == "planted-one"
+        await site.put("db", "planted-two")
+        await until(lambda: client.config.current.db.password == "planted-two", "it is applied")
+    assert b"hub.secret.resolve" in proxy.passed
+    assert b"sealed" in proxy.passed
+    for value in (b"planted-one", b"planted-two"):
+        assert value not in proxy.passed
+
+
+async def test_a_service_that_cannot_open_what_is_sealed_asks_for_it_in_the_clear(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> None:
+        raise ModuleNotFoundError(name="cryptography")
+
+    monkeypatch.setattr("hub.vault.transit._fresh", missing)
+    await site.put("db", "planted", "engine")
+    await site.configure("engine", REFERRING)
+    async with Proxy(site.server.port) as proxy, engine(proxy.url) as client:
+        assert (await client.config.load(Settings)).db.password == "planted"
+    assert b"planted" in proxy.passed  # so that the test above would have seen it
 
 
 async def test_a_changed_secret_is_a_changed_configuration(site: Site) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from hub.client.secrets import AT_ONCE
+from hub.vault.transit import Recipient, answer_to
+from hub.wire.codec import encode
+from hub.wire.secrets import MAX_VALUE_BYTES, ResolvedSecrets, ResolveSecrets, SealedAnswer
 from tests.calls import call, connected, refusal
 from tests.hubs import HubProcess
 from tests.keys import fresh_key, key_file
@@ -45,6 +51,44 @@ async def test_a_secret_is_told_to_its_readers_and_to_nobody_else(client: Client
     error = await refusal(client, "hub.secret.resolve", {"service": "engine", "names": ["told-a", "told-no"]})
     assert (error["code"], error["status"], error["field"]) == ("not_found", 404, "names[1]")
     assert error["message"] == "secret told-no: does not exist"
+
+
+async def test_an_answer_is_sealed_for_whoever_asks_for_that_and_says_the_same(client: Client) -> None:
+    stored = await put(client, "sealed-a", "alpha", ["engine"])
+    recipient = Recipient()
+    question = ResolveSecrets(service="engine", names=("sealed-a",), instance_id="e1", seal_to=recipient.public)
+    answer = await client.request("hub.secret.resolve", encode(question), timeout=20)
+    assert b"alpha" not in answer.data
+    told = msgspec.json.decode(answer.data, type=ResolvedSecrets)
+    assert told.secrets == {}
+    assert isinstance(told.sealed, SealedAnswer)
+    plain = recipient.unseal(told.sealed.key, told.sealed.ciphertext, answer_to(question))
+    assert json.loads(plain) == {"secrets": {"sealed-a": {"revision": stored["revision"], "value": "alpha"}}}
+    again = await client.request("hub.secret.resolve", encode(question), timeout=20)
+    assert again.data != answer.data
+
+
+async def test_who_may_not_read_a_secret_is_not_told_it_sealed_either_and_a_bad_key_is_refused(client: Client) -> None:
+    await put(client, "sealed-b", "beta", ["engine"])
+    sealed = {"names": ["sealed-b"], "seal_to": base64.b64encode(Recipient().public).decode()}
+    error = await refusal(client, "hub.secret.resolve", {"service": "gateway", **sealed})
+    assert (error["code"], error["field"]) == ("forbidden", "names[0]")
+    nothing = base64.b64encode(bytes(32)).decode()
+    error = await refusal(client, "hub.secret.resolve", {"service": "engine", **sealed, "seal_to": nothing})
+    assert (error["code"], error["field"]) == ("invalid_request", "seal_to")
+
+
+async def test_the_largest_secrets_fit_sealed_into_one_answer_as_the_sdk_asks_for_them(client: Client) -> None:
+    names = [f"large-{number}" for number in range(AT_ONCE)]
+    for name in names:
+        await put(client, name, "\u00e4" * (MAX_VALUE_BYTES // 2), ["*"])
+    recipient = Recipient()
+    question = ResolveSecrets(service="engine", names=tuple(names), seal_to=recipient.public)
+    answer = await client.request("hub.secret.resolve", encode(question), timeout=20)
+    told = msgspec.json.decode(answer.data, type=ResolvedSecrets)
+    assert isinstance(told.sealed, SealedAnswer), answer.data[:200]
+    plain = recipient.unseal(told.sealed.key, told.sealed.ciphertext, answer_to(question))
+    assert sorted(json.loads(plain)["secrets"]) == sorted(names)
 
 
 async def test_a_list_says_everything_but_the_values(client: Client) -> None:
