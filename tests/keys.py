@@ -1,10 +1,12 @@
-"""Keys for secrets in tests."""
+"""Keys for secrets, and for logging in, in tests."""
 
 from __future__ import annotations
 
 import base64
 import os
 from pathlib import Path
+
+import nkeys  # type: ignore[import-untyped]
 
 
 def fresh_key() -> str:
@@ -17,3 +19,9 @@ def key_file(path: Path, *keys: str) -> Path:
     path.touch(mode=0o600)
     path.write_text("".join(f"{key}\n" for key in keys or (fresh_key(),)))
     return path
+
+
+def nkey_pair() -> tuple[str, str]:
+    """The seed of a user's nkey, and the public key of it."""
+    seed: bytes = nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER)
+    return seed.decode(), nkeys.from_seed(bytearray(seed)).public_key.decode()

@@ -16,7 +16,7 @@ from nats.aio.client import Client
 from hub.core.accounts import HUB_ACCOUNT
 from hub.core.registry import Registry
 from hub.embedded.binary import OLDEST
-from hub.errors import StartupError, Unavailable, Untrusted
+from hub.errors import StartupError, Unauthenticated, Unavailable, Untrusted
 from hub.handlers.clock import Clock
 from hub.handlers.connections import Connections
 from hub.settings import Settings
@@ -86,6 +86,11 @@ class Connection:
             raise StartupError(
                 f"{error.message}; the files are named by nats.tls_ca, nats.tls_cert and nats.tls_key "
                 "(NATS_CA, NATS_CERT, NATS_KEY)"
+            ) from None
+        except Unauthenticated as error:
+            raise StartupError(
+                f"{error.message}; name its login with nats.credentials (HUB_NATS_CREDENTIALS), or put it into the URL "
+                "(nats://user:password@host:4222)"
             ) from None
         except Unavailable as error:
             raise StartupError(
@@ -207,7 +212,7 @@ async def instances_connections(
         client = await connect(
             url, name=name, notices=Notices(reconnected=reread), credentials=Credentials(nkey_seed=seed), tls=tls
         )
-    except Unavailable as error:
+    except (Unavailable, Unauthenticated) as error:
         raise StartupError(
             f"system account: {error.message}: mend nats.system_url (HUB_NATS_SYSTEM_URL), or do without it"
         ) from None

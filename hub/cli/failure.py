@@ -29,13 +29,6 @@ class AnsweredTooLate(DeadlineExceeded):
     """Somebody may be there, and did not answer within the time given."""
 
 
-class LoginRefused(HubError):
-    """NATS does not let us in, or does not let us do this."""
-
-    code = "login_refused"
-    status = 403
-
-
 def exit_code(error: HubError) -> int:
     """The exit code that tells a script what kind of failure this is."""
     if isinstance(error, (NobodyAnswers, AnsweredTooLate)):
@@ -52,6 +45,11 @@ def tell(error: HubError, *, as_json: bool) -> None:
         sent = error.request_id and not isinstance(error, NobodyAnswers)  # an id that no hub has seen helps nobody
         request = f" (request {output.printable(error.request_id)})" if sent else ""
         click.echo(f"hub: {output.printable(' '.join(error.message.split()))}{request}", err=True)
+
+
+def warn(what: str) -> None:
+    """Say on stderr what should be mended, and does not keep the command from running."""
+    click.echo(f"hub: warning: {output.printable(what)}", err=True)
 
 
 def want_json(ctx: click.Context, wanted: bool) -> None:

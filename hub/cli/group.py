@@ -60,6 +60,11 @@ Exit codes:
   130  ended by Ctrl-C
 
 \b
+Logging in, where NATS asks for it: --nkey, --token-file or --creds name the
+file of the secret, as do HUB_NKEY, HUB_TOKEN_FILE and HUB_CREDS; HUB_TOKEN and
+HUB_API_KEY have the secret itself. One way at a time.
+
+\b
 `hub COMMAND --help` tells the rest. To begin: `hub up`, then `hub services`.
 """
 

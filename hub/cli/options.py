@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -10,13 +11,20 @@ from urllib.parse import urlsplit
 
 import click
 import msgspec
+from click.core import ParameterSource
 
 from hub.cli import failure
+from hub.errors import InvalidRequest
+from hub.transport.login import Credentials, carries_login, from_environment, is_seed
 from hub.transport.tls import Tls
 from hub.wire.names import is_service_name
 
 DEFAULT_URL: Final = "nats://127.0.0.1:4222"
 _TLS: Final = "hub.cli.tls"
+_LOGIN: Final = "hub.cli.login"
+_LOGIN_FILES: Final = ("nkey", "token-file", "creds")
+_URLS: Final = "hub.cli.login-in-url"
+_ON_COMMAND_LINE: Final = "command line"
 _SCHEMES: Final = ("nats", "tls")
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -25,7 +33,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 def connection(timeout: float = 5.0, also: str = "") -> Callable[[F], F]:
     """Add `--nats` and `--timeout` (`timeout` by default): parameters `urls` (list of str) and `timeout` (seconds).
 
-    What the timeout is for besides, `also` says. The files of TLS are options, too; `tls_given` has them.
+    What the timeout is for besides, `also` says. The files of TLS and of the login are options, too; `tls_given` and
+    `credentials_given` have them.
     """
     decorate_urls = click.option(
         "--nats",
@@ -46,7 +55,7 @@ def connection(timeout: float = 5.0, also: str = "") -> Callable[[F], F]:
         show_default=True,
         help=f"How long to wait for NATS, and for each answer{also}.",
     )
-    return lambda command: decorate_urls(_tls_options(decorate_timeout(command)))
+    return lambda command: decorate_urls(_login_options(_tls_options(decorate_timeout(command))))
 
 
 def _tls_options(command: F) -> F:
@@ -78,6 +87,67 @@ def tls_given() -> Tls:
     ctx = click.get_current_context(silent=True)
     meta = ctx.meta if ctx is not None else {}
     return Tls(ca=meta.get(f"{_TLS}.ca"), cert=meta.get(f"{_TLS}.cert"), key=meta.get(f"{_TLS}.key"))
+
+
+def _login_options(command: F) -> F:
+    """Add what to log in with: files alone, since anybody on the machine can read a command line."""
+    told = {
+        "nkey": "Log in with an nkey: the file of its seed.  [env var: HUB_NKEY]",
+        "token-file": "Log in with a token or an API key: the file of it.  [env var: HUB_TOKEN_FILE; HUB_TOKEN and "
+        "HUB_API_KEY have the secret itself]",
+        "creds": "Log in with a credentials file (.creds).  [env var: HUB_CREDS]",
+    }
+    for name, meaning in reversed(told.items()):
+        command = click.option(
+            f"--{name}",
+            metavar="FILE",
+            type=click.Path(dir_okay=False),
+            expose_value=False,
+            callback=partial(_remember_login, name),
+            help=meaning,
+        )(command)
+    return command
+
+
+def _remember_login(name: str, ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    if value is not None and is_seed(value):
+        raise click.BadParameter("expected the file of a seed, got a seed: anybody can read a command line; renew it")
+    ctx.meta[f"{_LOGIN}.{name}"] = value or None
+
+
+def credentials_given() -> Credentials:
+    """What the command that runs is to log in with: by its options, else by the environment.
+
+    Raises:
+        click.UsageError: there are two ways.
+        InvalidRequest: what it needs is not installed.
+    """
+    ctx = click.get_current_context(silent=True)
+    meta = ctx.meta if ctx is not None else {}
+    given = {name: value for name in _LOGIN_FILES if (value := meta.get(f"{_LOGIN}.{name}")) is not None}
+    urls = meta.get(_URLS)
+    ways = [*(["--nats"] if urls == _ON_COMMAND_LINE else []), *(f"--{name}" for name in given)]
+    if len(ways) > 1:
+        raise click.UsageError(f"expected one way to log in, got {' and '.join(ways)}", ctx)
+    if ways == ["--nats"]:
+        return Credentials()
+    try:
+        found = _of_option(*next(iter(given.items()))) if given else from_environment(os.environ)
+    except InvalidRequest as error:
+        raise click.UsageError(error.message, ctx) from None
+    if found and urls is not None:
+        raise click.UsageError(f"expected one way to log in, got NATS_URL and {found}", ctx)
+    found.check()
+    for complaint in found.complaints():
+        failure.warn(complaint)
+    return found
+
+
+def _of_option(name: str, value: str) -> Credentials:
+    path = os.path.expanduser(value)
+    if name == "nkey":
+        return Credentials(nkey_file=path)
+    return Credentials(token_file=path) if name == "token-file" else Credentials(credentials_file=path)
 
 
 def json_output(what: str) -> Callable[[F], F]:
@@ -172,6 +242,11 @@ def _urls(ctx: click.Context, parameter: click.Parameter, value: str) -> list[st
             raise click.BadParameter("expected URLs such as nats://host:4222 or tls://host:4222, separated by commas")
     if not urls:
         raise click.BadParameter(f"expected at least one URL, such as {DEFAULT_URL}")
+    if any(map(carries_login, urls)):
+        typed = parameter.name is not None and ctx.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+        ctx.meta[_URLS] = _ON_COMMAND_LINE if typed else "environment"
+        if typed:
+            failure.warn("--nats has a login in it, which anybody on this machine can read: put the URL into NATS_URL")
     return urls
 
 

@@ -12,10 +12,22 @@ import msgspec
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from hub.cli.failure import AnsweredTooLate, LoginRefused, NobodyAnswers
-from hub.cli.options import tls_given
-from hub.errors import DeadlineExceeded, HubError, Unavailable, Untrusted
-from hub.transport.connection import ErrorNotice, Notice, Notices, close, connect, describe, without_password
+from hub.cli import failure
+from hub.cli.failure import AnsweredTooLate, NobodyAnswers
+from hub.cli.options import credentials_given, tls_given
+from hub.errors import DeadlineExceeded, Forbidden, HubError, Unauthenticated, Unavailable, Untrusted
+from hub.transport.connection import (
+    Credentials,
+    ErrorNotice,
+    Notice,
+    Notices,
+    close,
+    connect,
+    describe,
+    refused_by,
+    without_password,
+)
+from hub.transport.login import HUNG_UP, NoCredential, NotLetIn
 from hub.transport.requests import Requester
 from hub.transport.tls import explain
 from hub.wire.codec import encode
@@ -24,6 +36,7 @@ from hub.wire.fault import raise_for
 
 CLIENT_NAME = "hub-cli"
 _NEXT_STEP = "Start one with `hub up`, or name another NATS with --nats or NATS_URL"
+_LOGIN = "Log in with --nkey, --token-file or --creds, or with HUB_NKEY, HUB_TOKEN_FILE or HUB_API_KEY"
 
 T = TypeVar("T")
 
@@ -68,7 +81,7 @@ class Session:
         Raises:
             NobodyAnswers: no hub listens.
             AnsweredTooLate: no answer came in time.
-            LoginRefused: NATS forbids this user to ask.
+            Forbidden: NATS, or the hub, does not let us do this.
             HubError: what the hub's error reply says.
 
             Each carries the id under which the request went out.
@@ -78,6 +91,10 @@ class Session:
             reply = await self._send(subject, encode(question), request_id, patience)
             raise_for(reply.data, reply.headers)
             return _decoded(subject, reply.data, kind)
+        except (Forbidden, Unauthenticated) as error:
+            said = type(error)(f"{error.message}{self._trouble.by}", field=error.field)
+            said.request_id = error.request_id or request_id
+            raise said from None
         except HubError as error:
             error.request_id = error.request_id or request_id
             raise
@@ -88,8 +105,6 @@ class Session:
         try:
             return await self._requester.request(subject, payload, headers=headers, timeout=timeout)
         except DeadlineExceeded:
-            if self._trouble.forbidden:
-                raise LoginRefused(f"{subject}: {self._trouble.forbidden}") from None
             raise AnsweredTooLate(
                 f"no hub answers on {self.where}: {subject} was not answered within {timeout:g} s. "
                 "Look at the hub's log, or give it longer with --timeout"
@@ -120,21 +135,24 @@ async def connected(
 
     Raises:
         NobodyAnswers: no server answers.
-        LoginRefused: one does, and does not let us in.
+        Unauthenticated: one does, and does not let us in; or there is nothing to log in with.
         Untrusted: one does, and is not who it should be, or does not take us for who we are.
     """
     where = ", ".join(without_password(url) for url in urls)
-    trouble = _Trouble(len(urls), error)
+    credentials = credentials_given()
+    trouble = _Trouble(urls, credentials, error)
     notices = Notices(disconnected=disconnected, reconnected=reconnected, error=trouble.heard)
     try:
-        client = await connect(urls, name=CLIENT_NAME, notices=notices, tls=tls_given(), timeout=timeout)
-    except Unavailable as error:
+        client = await connect(
+            urls, name=CLIENT_NAME, notices=notices, credentials=credentials, tls=tls_given(), timeout=timeout
+        )
+    except (Unavailable, Unauthenticated) as error:
         if isinstance(error, Untrusted) and not trouble.heard_any:
             raise  # a file that cannot be used, found before anybody was asked
         raise trouble.explain(where) from None
     trouble.connecting = False
     try:
-        async with Requester(client) as requester:
+        async with Requester(client, refusal=Forbidden) as requester:
             yield Session(client, requester, where, timeout, trouble)
     finally:
         await close(client)
@@ -143,12 +161,14 @@ async def connected(
 class _Trouble:
     """Hears the connection's errors: ends an attempt when every server has failed once, and remembers why."""
 
-    def __init__(self, servers: int, then: ErrorNotice) -> None:
+    def __init__(self, urls: list[str], credentials: Credentials, then: ErrorNotice) -> None:
         self.connecting = True
-        self.forbidden = ""
-        self._servers = servers
+        self.by = f" (logged in with {credentials})" if credentials else ""
+        self._urls = urls
+        self._credentials = credentials
         self._then = then
         self._failures: list[Exception] = []
+        self._told: set[str] = set()
 
     @property
     def heard_any(self) -> bool:
@@ -157,13 +177,14 @@ class _Trouble:
 
     async def heard(self, error: Exception) -> None:
         """Take note. While connecting, the last server's error is raised again, which ends the attempt."""
-        if "permissions violation" in str(error).lower():
-            self.forbidden = str(error).removeprefix("nats: ")
         if self.connecting:
             self._failures.append(error)
-            if len(self._failures) >= self._servers:
+            if len(self._failures) >= len(self._urls):
                 raise error
             return
+        if isinstance(error, NotLetIn | NoCredential) and str(error) not in self._told:
+            self._told.add(str(error))
+            failure.warn(f"NATS: {error}; trying on{self.by}")
         await self._then(error)
 
     def explain(self, where: str) -> HubError:
@@ -174,18 +195,19 @@ class _Trouble:
                 return Untrusted(
                     f"NATS at {where}: {untrusted}. The files are named by --tls-ca, --tls-cert and --tls-key"
                 )
-            if "authorization" in str(error).lower() or "authentication" in str(error).lower():
-                return LoginRefused(
-                    f"NATS at {where} refuses the login ({describe(error)}): "
-                    "give user and password in the URL, as in nats://user:password@host:4222"
-                )
+            if isinstance(error, NoCredential):
+                return Unauthenticated(f"{error}. {_LOGIN}")
+            if isinstance(error, NotLetIn) and error.refused:
+                return self._refused(where, str(error))
         if self._failures and isinstance(self._failures[-1], ConnectionResetError):
-            return LoginRefused(
-                f"NATS at {where} closed the connection, as it does when it refuses a login: "
-                "give user and password in the URL, as in nats://user:password@host:4222"
-            )
+            return self._refused(where, HUNG_UP)
         cause = _words(self._failures[-1]) if self._failures else "no answer in time"
         return NobodyAnswers(f"no hub answers on {where}: no NATS server is there ({cause}). {_NEXT_STEP}")
+
+    def _refused(self, where: str, why: str) -> Unauthenticated:
+        return Unauthenticated(
+            f"NATS at {where} refuses the login ({why}){refused_by(self._credentials, self._urls)}. {_LOGIN}"
+        )
 
 
 def _decoded(subject: str, payload: bytes, kind: type[T]) -> T:

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 
 import msgspec
 
-from hub.client.address import local_address, tls_given, urls_given
+from hub.client.address import credentials_given, local_address, tls_given, urls_given
 from hub.client.components import ClientComponents
 from hub.client.config import ClientConfig
 from hub.client.configcopy import ConfigCopy
@@ -23,6 +23,7 @@ from hub.client.secretcopy import SecretCopy
 from hub.client.session import Session, completed, finish
 from hub.client.watch import Change
 from hub.errors import HubError, InvalidRequest, Unavailable
+from hub.transport.login import TokenSource
 from hub.wire import subjects
 from hub.wire.checks import Check
 from hub.wire.codec import Decoder, encode
@@ -66,6 +67,14 @@ class CentralHubClient:
             name are always verified. Where none is given, `NATS_CA`, `NATS_CERT` and `NATS_KEY` name the files.
         tls_cert: The file of the certificate to show to NATS servers that ask for one.
         tls_key: The file of its key.
+        nkey: How to log in, where NATS asks for that: the file of an nkey's seed, or the seed. Needs the extra `nkey`.
+        token: Likewise, a token (JWT): itself, the `Path` of a file with it, or a function, async or not, that returns
+            a fresh one within 10 seconds. File and function are asked anew for each connection, so that a token that
+            has expired meanwhile is not used again. A function that is not async is called in a thread of its own.
+        api_key: Likewise, an API key: itself, or the `Path` of a file with it.
+        credentials: Likewise, the file (.creds) of a user JWT and its seed. Needs the extra `nkey`.
+            At most one of these four and of a login in the URL. Where none is given, `HUB_NKEY`, `HUB_TOKEN_FILE`,
+            `HUB_TOKEN`, `HUB_API_KEY` or `HUB_CREDS` says how.
         protocol: The scheme of the service's URL.
         health_endpoint: The path of its health check.
         metadata: Whatever else others should know; `metadata["capabilities"]` can be discovered by.
@@ -113,6 +122,10 @@ class CentralHubClient:
         tls_ca: str | os.PathLike[str] | None = None,
         tls_cert: str | os.PathLike[str] | None = None,
         tls_key: str | os.PathLike[str] | None = None,
+        nkey: str | os.PathLike[str] | None = None,
+        token: str | os.PathLike[str] | TokenSource | None = None,
+        api_key: str | os.PathLike[str] | None = None,
+        credentials: str | os.PathLike[str] | None = None,
         protocol: str = "http",
         health_endpoint: str | None = None,
         metadata: dict[str, Any] | None = None,
@@ -162,6 +175,7 @@ class CentralHubClient:
         self._registers = port is not None
         self._urls = urls_given(nats_url)
         self._tls = tls_given(tls_ca, tls_cert, tls_key)
+        self._credentials = credentials_given(nats_url, nkey, token, api_key, credentials)
         self._start_timeout = start_timeout
         self._timeout = timeout
         self._zone = zone
@@ -194,6 +208,7 @@ class CentralHubClient:
 
         Raises:
             Untrusted: TLS: the server is not who it should be, or does not take us for who we are.
+            Unauthenticated: NATS refused the login for all of `start_timeout`, or there was nothing to log in with.
             Unavailable: no NATS server took the connection within `start_timeout`.
         """
         await self._connect()
@@ -205,7 +220,15 @@ class CentralHubClient:
             if self._registers:
                 self._offer = await completed(self._offer, self._host, self._urls)
             offer = self._offer if self._registers else None
-            session = Session(self._urls, self._offer.name, offer, self.config, self.components, tls=self._tls)
+            session = Session(
+                self._urls,
+                self._offer.name,
+                offer,
+                self.config,
+                self.components,
+                tls=self._tls,
+                credentials=self._credentials,
+            )
             await session.open(within=self._start_timeout, or_later=or_later)
             session.warm(self._offer.depends_on, self._timeout)
             self._session, self._rings = session, session.cache.rings
@@ -219,6 +242,8 @@ class CentralHubClient:
         Raises:
             InvalidRequest: the client has no `port`, or the hub refused a field; `field` names it.
             Conflict: the instance id belongs to another service.
+            Unauthenticated: NATS refused the login for all of `start_timeout`. Nothing is left running.
+            Forbidden: who is logged in may not register this.
             Unavailable: no NATS server or no hub answered within `start_timeout`. Nothing is left running.
         """
         if not self._registers:

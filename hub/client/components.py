@@ -19,7 +19,7 @@ from hub.client.confighandlers import HANDLER_TIMEOUT, Handlers
 from hub.client.link import Hearing, Link
 from hub.client.rereading import Rereading
 from hub.client.retry import persist
-from hub.errors import Conflict, DeadlineExceeded, HubError, Unavailable
+from hub.errors import Conflict, DeadlineExceeded, Forbidden, HubError, Unavailable
 from hub.wire import subjects
 from hub.wire.names import MAX_REASON
 
@@ -224,7 +224,7 @@ class ClientComponents:
             if not link.connected:
                 raise Unavailable("NATS is away")
             version = await persist(attempt, within=self._timeout)
-        except (Unavailable, DeadlineExceeded) as error:
+        except (Unavailable, DeadlineExceeded, Forbidden) as error:
             return await self._keep(syncing, error)
         return await self._bring(link, syncing, version, follows=False)
 

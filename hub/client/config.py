@@ -15,11 +15,11 @@ from hub.client.confighandlers import Handlers
 from hub.client.configstanding import Standing
 from hub.client.configtype import converted, taken
 from hub.client.layered import Layered
-from hub.client.retry import backoff
 from hub.client.secretcopy import SecretCopy
 from hub.client.secrets import ServiceSecrets
 from hub.client.staleness import Staleness
 from hub.client.tasks import end
+from hub.core.backoff import backoff
 from hub.core.canary import Traits
 from hub.core.layers import origin_at, same
 from hub.errors import InvalidConfig, Unavailable

@@ -14,7 +14,7 @@ from nats.aio.msg import Msg
 from hub.client.layered import Layered, Stored
 from hub.client.link import Link
 from hub.core.layers import MAX_DEPTH, too_deep
-from hub.errors import DeadlineExceeded, Unavailable
+from hub.errors import DeadlineExceeded, Forbidden, Unavailable
 from hub.wire import subjects
 from hub.wire.config import (
     EVERYBODY,
@@ -99,7 +99,7 @@ async def read(link: Link, service: str) -> Layered:
         log.debug("%s: configuration not read (%s); asking the hub", service, error.message)
         try:
             return await _ask(link, service)
-        except (Unavailable, DeadlineExceeded) as silence:
+        except (Unavailable, DeadlineExceeded, Forbidden) as silence:
             raise Unavailable(f"{error.message}; {silence.message}") from None
 
 
@@ -119,6 +119,7 @@ async def made_anew(link: Link, known: Layered) -> bool:
 
     Raises:
         Unavailable, DeadlineExceeded: it does not answer.
+        Forbidden: we are not permitted to ask it.
     """
     info = await _info(link)
     if info is None:
@@ -134,12 +135,12 @@ async def _scope(link: Link, scope: str) -> Stored:
     except Unavailable as error:  # nobody listens: JetStream is not there yet, or the bucket is not
         try:
             is_missing = await _info(link) is None
-        except (Unavailable, DeadlineExceeded):
+        except (Unavailable, DeadlineExceeded, Forbidden):
             is_missing = False
         if is_missing:
             return Stored()
         raise Unread(error.message) from None
-    except DeadlineExceeded as error:
+    except (DeadlineExceeded, Forbidden) as error:
         raise Unread(error.message) from None
     headers = answer.headers or {}
     status = headers.get("Status")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -16,13 +15,16 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from hub.client.retry import backoff, persist
+from hub.client.retry import persist
 from hub.client.tasks import Tasks
 from hub.client.tracing import request_headers
-from hub.errors import HubError, Unavailable
-from hub.transport.connection import Notices, close, connect, describe
+from hub.core.backoff import backoff
+from hub.errors import Forbidden, HubError, Unauthenticated, Unavailable
+from hub.transport.connection import Credentials, Notices, close, connect, describe
 from hub.transport.direct import subscribe_direct
-from hub.transport.requests import Requester
+from hub.transport.login import NoCredential, NotLetIn
+from hub.transport.requests import Requester, not_permitted
+from hub.transport.sturdy import NOT_PERMITTED
 from hub.transport.tls import Tls, explain
 from hub.wire import fault
 from hub.wire.codec import encode
@@ -36,7 +38,7 @@ _CLOSE_TIMEOUT = 2.0
 _REOPEN_TIMEOUT = 5.0
 FORBIDDEN_FOR = 300.0
 """Seconds for which a server is not asked again for what it did not permit: rights may be given meanwhile."""
-_FORBIDDEN = re.compile(r'permissions violation for publish to "([^"]+)"', re.IGNORECASE)
+_MOST_FORBIDDEN = 256
 
 
 class Hearing:
@@ -57,8 +59,9 @@ class Hearing:
 class Link:
     """A connection that comes back by itself, whatever ends it.
 
-    NATS reconnects after a loss. An error from the server (too many connections, an expired login) makes the library
-    close for good; then a new connection takes its place.
+    NATS reconnects after a loss, also where the server ends the connection with an error (too many connections, a login
+    that has expired), and goes on trying while it is turned away. Should the library close all the same, a new
+    connection takes its place.
 
     Args:
         urls: The NATS servers.
@@ -67,24 +70,32 @@ class Link:
         on_missed: Called when messages may have been missed: after each return of the connection, and when they came
             faster than they were handled.
         tls: Whom to trust, and as whom to come.
+        credentials: How to log in.
     """
 
     def __init__(
-        self, urls: Sequence[str], name: str, tasks: Tasks, on_missed: Callable[[], None], *, tls: Tls | None = None
+        self,
+        urls: Sequence[str],
+        name: str,
+        tasks: Tasks,
+        on_missed: Callable[[], None],
+        *,
+        tls: Tls | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         self._urls = urls
         self._tls = tls
+        self._credentials = credentials or Credentials()
         self._name = name
         self._tasks = tasks
         self._on_missed = on_missed
         self._client: Client | None = None
         self._requester: Requester | None = None
         self._hearings: dict[Hearing, None] = {}
-        self._asked: dict[str, set[asyncio.Future[Msg]]] = {}
         self._forbidden: dict[str, float] = {}
+        self._told: set[str] = set()
         self._opening_again = False
         self._closing = False
-        self._untrusted: str | None = None
 
     @property
     def connected(self) -> bool:
@@ -96,6 +107,7 @@ class Link:
 
         Raises:
             Untrusted: a server is not who it should be, or does not take us for who we are.
+            Unauthenticated: servers answered, and none let us in.
             Unavailable: no server took the connection within so many seconds.
         """
         notices = Notices(
@@ -104,10 +116,17 @@ class Link:
             closed=self._told_closed,
             error=self._told_error,
         )
-        client = await connect(self._urls, name=self._name, notices=notices, tls=self._tls, timeout=within)
+        client = await connect(
+            self._urls,
+            name=self._name,
+            notices=notices,
+            credentials=self._credentials,
+            tls=self._tls,
+            timeout=within,
+        )
         if self._requester is not None:
             await self._requester.aclose()
-        self._client, self._requester = client, await Requester(client).__aenter__()
+        self._client, self._requester = client, await Requester(client, refusal=Forbidden).__aenter__()
         for hearing in list(self._hearings):
             await self._hear(hearing)
 
@@ -157,24 +176,20 @@ class Link:
         return self._requester
 
     async def request(self, subject: str, payload: bytes = b"", *, timeout: float) -> Msg:
-        """Ask others than the hub. What the server does not permit fails as soon as it says so, not by silence.
+        """Ask others than the hub. Of what the server does not permit it is not asked again for a while.
 
         Raises:
-            Unavailable: nobody listens, the connection is gone, or it is not permitted.
+            Forbidden: it is not permitted.
+            Unavailable: nobody listens, or the connection is gone.
             DeadlineExceeded: no answer within so many seconds.
         """
-        name = subject.lower()
-        if self._forbidden.get(name, 0.0) > asyncio.get_running_loop().time():
-            raise _not_permitted(subject)
-        future = await self.requester.begin(subject, payload, timeout=timeout)
-        asked = self._asked.setdefault(name, set())
-        asked.add(future)
-        try:
-            return await future
-        finally:
-            asked.discard(future)
-            if not asked:
-                self._asked.pop(name, None)
+        if self.forbids(subject):
+            raise not_permitted(subject)
+        return await self.requester.request(subject, payload, timeout=timeout)
+
+    def forbids(self, subject: str) -> bool:
+        """Whether the server has said of late that we may not publish there."""
+        return self._forbidden.get(subject.lower(), 0.0) > asyncio.get_running_loop().time()
 
     def inbox(self) -> str:
         """A subject for replies to this connection alone."""
@@ -245,7 +260,7 @@ class Link:
             await asyncio.sleep(backoff(failures))
             try:
                 await self.open(within=_REOPEN_TIMEOUT)
-            except Unavailable as error:
+            except (Unavailable, Unauthenticated) as error:
                 log.warning("not connected again yet (%s)", error.message)
             else:
                 if self.connected:
@@ -258,6 +273,7 @@ class Link:
 
     async def _told_reconnected(self) -> None:
         self._forbidden.clear()  # another server, or another login, may permit it
+        self._told.clear()
         log.info("connection to NATS is back")
         self._on_missed()
 
@@ -269,31 +285,40 @@ class Link:
             self._tasks.spawn(self._open_again(), "open-again")
 
     async def _told_error(self, error: Exception) -> None:
-        untrusted = explain(error)
-        if untrusted is not None and untrusted != self._untrusted and self._client is not None:
-            log.error("NATS: %s", untrusted)  # it goes on trying, and nothing else would tell why that is in vain
-        self._untrusted = untrusted
         log.debug("NATS: %s", describe(error))
         if isinstance(error, nats.errors.SlowConsumerError):
             self._on_missed()
-        elif (found := _FORBIDDEN.search(str(error))) is not None:
-            self._told_forbidden(found[1].lower())  # the library has lowered it
+        elif (found := NOT_PERMITTED.search(str(error))) is not None:
+            self._told_forbidden(found[1].lower(), found[2])
+        elif self._requester is not None and (why := self._why(error)) is not None:
+            self._tell_once(f"NATS: {why}")  # it goes on trying, and nothing else would tell why that is in vain
 
-    def _told_forbidden(self, subject: str) -> None:
-        asked = self._asked.get(subject, set())
-        if asked:
+    def _why(self, error: Exception) -> str | None:
+        """Why the connection does not come back, where that is for somebody to mend."""
+        if isinstance(error, NoCredential):
+            return f"nothing to log in with, trying on: {error}"
+        if isinstance(error, NotLetIn | nats.errors.AuthorizationError):
+            by = f" with {self._credentials}" if self._credentials else ""
+            return f"the login{by} is refused, or nobody is there to take it; trying on ({describe(error)})"
+        return explain(error)
+
+    def _told_forbidden(self, what: str, subject: str) -> None:
+        if what == "publish":
+            if len(self._forbidden) >= _MOST_FORBIDDEN:
+                self._forbidden.pop(next(iter(self._forbidden)))
             self._forbidden[subject] = asyncio.get_running_loop().time() + FORBIDDEN_FOR
-        for future in asked:
-            if not future.done():
-                future.set_exception(_not_permitted(subject))
+        doing = "publishing to" if what == "publish" else "hearing"
+        by = f" to {self._credentials}" if self._credentials else ""
+        self._tell_once(f"NATS does not permit {doing} {subject}{by}")
+
+    def _tell_once(self, what: str) -> None:
+        if what not in self._told and len(self._told) < _MOST_FORBIDDEN:
+            self._told.add(what)
+            log.error("%s", what)
 
     def _last_error(self) -> str:
         error = self._client.last_error if self._client is not None else None
         return describe(error) if error is not None else "no reason given"
-
-
-def _not_permitted(subject: str) -> Unavailable:
-    return Unavailable(f"{subject}: not permitted on this NATS")
 
 
 def _decoded(subject: str, payload: bytes, kind: type[T]) -> T:

@@ -18,7 +18,8 @@ from nats.aio.msg import Msg
 from hub.client.link import Link
 from hub.client.replica import Delta, Reading
 from hub.core.entry import present
-from hub.errors import DeadlineExceeded, HubError, Unavailable
+from hub.errors import DeadlineExceeded, Forbidden, HubError, Unavailable
+from hub.transport.requests import not_permitted
 from hub.wire import subjects
 from hub.wire.discovery import Discover, Discovered, Instance
 from hub.wire.record import Record
@@ -44,7 +45,7 @@ async def read(link: Link, service: str) -> Reading:
     """
     try:
         return await _walk(link, service)
-    except (Unavailable, DeadlineExceeded) as error:
+    except (Unavailable, DeadlineExceeded, Forbidden) as error:
         log.debug("%s: registry not read (%s); asking the hub", service, error.message)
         return await _ask(link, service)
 
@@ -81,6 +82,8 @@ async def _walk(link: Link, service: str) -> Reading:
     async def on_message(message: Msg) -> None:
         received.put_nowait(message)
 
+    if link.forbids(_DIRECT_GET):
+        raise not_permitted(_DIRECT_GET)
     inbox = link.inbox()
     replies = await link.subscribe(inbox, on_message)
     found: dict[str, tuple[int, Instance]] = {}

@@ -16,7 +16,7 @@ from hub.client.link import Hearing, Link
 from hub.client.retry import ATTEMPT_TIMEOUT
 from hub.client.tasks import Tasks, end
 from hub.client.uses import Uses
-from hub.errors import HubError, InvalidRequest, NotFound, Unavailable
+from hub.errors import Forbidden, HubError, InvalidRequest, NotFound, Unauthenticated, Unavailable
 from hub.wire import subjects
 from hub.wire.checks import CheckReport, TtlCheck, name_of
 from hub.wire.codec import encode
@@ -81,6 +81,7 @@ class Registration:
         self._uses = Uses()
         self._asked = False
         self._not_before = 0.0
+        self._told = ""
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._hearings: list[Hearing] = []
@@ -212,15 +213,14 @@ class Registration:
             answer = await self._link.ask_once(subjects.REGISTER, self._offer, Registered, timeout=ATTEMPT_TIMEOUT)
         except HubError as error:
             self._not_before = asyncio.get_running_loop().time() + (error.retry_after or 0.0)
-            self._asked = error.retryable  # else the hub asks again when it wants to hear it again
-            log.log(
-                logging.WARNING if error.retryable else logging.ERROR,
-                "%s: not registered again (%s: %s)",
-                self._key,
-                error.code,
-                error.message,
-            )
+            rights = isinstance(error, Forbidden | Unauthenticated)  # which may be given meanwhile
+            self._asked = error.retryable or rights  # else the hub asks again when it wants to hear it again
+            if error.message != self._told:
+                level = logging.WARNING if error.retryable else logging.ERROR
+                log.log(level, "%s: not registered again (%s: %s)", self._key, error.code, error.message)
+            self._told = error.message if rights else ""
         else:
+            self._told = ""
             self._accept(answer)
             log.info("%s: registered again", self._key)
 

@@ -8,8 +8,8 @@ import random
 from collections.abc import Awaitable, Callable
 
 from hub.client.link import Link
-from hub.client.retry import backoff
 from hub.client.tasks import Tasks, end
+from hub.core.backoff import backoff
 from hub.errors import HubError, Unavailable
 
 log = logging.getLogger("hub.client")

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from hub.core.backoff import backoff
 from hub.errors import HubError
 
 T = TypeVar("T")
 
-FIRST_WAIT = 0.1
-LONGEST_WAIT = 5.0
 ATTEMPT_TIMEOUT = 2.0
 """Short, since a request in flight when the connection breaks waits out its whole timeout."""
-
-
-def backoff(failures: int) -> float:
-    """Seconds to wait after so many failures in a row: doubling from 0.1 to 5, each half fixed and half by chance."""
-    longest = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(failures - 1, 16))
-    return longest * random.uniform(0.5, 1.0)
 
 
 def wait_after(error: HubError, failures: int) -> float:

@@ -16,12 +16,13 @@ from hub.client.components import ClientComponents
 from hub.client.config import ClientConfig
 from hub.client.link import Link
 from hub.client.registration import Registration
-from hub.client.retry import ATTEMPT_TIMEOUT, backoff
+from hub.client.retry import ATTEMPT_TIMEOUT
 from hub.client.tasks import Tasks, end
+from hub.core.backoff import backoff
 from hub.core.canary import traits
 from hub.core.identity import derived_instance_id
-from hub.errors import DeadlineExceeded, HubError, Unavailable
-from hub.transport.connection import without_password
+from hub.errors import DeadlineExceeded, Forbidden, HubError, Unauthenticated, Unavailable
+from hub.transport.connection import Credentials, without_password
 from hub.transport.tls import Tls
 from hub.wire.registration import Register, Registered
 
@@ -38,6 +39,7 @@ class Session:
         config: The service's configuration, to be kept up to date meanwhile.
         components: The copy of the files that services share, likewise.
         tls: Whom to trust, and as whom to come.
+        credentials: How to log in.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Session:
         components: ClientComponents,
         *,
         tls: Tls | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         self._urls = urls
         self._tasks = Tasks()
@@ -58,7 +61,7 @@ class Session:
         self._components = components
         self._registering: asyncio.Task[None] | None = None
         self._back = asyncio.Event()
-        self.link = Link(urls, self._key or name, self._tasks, self._on_missed, tls=tls)
+        self.link = Link(urls, self._key or name, self._tasks, self._on_missed, tls=tls, credentials=credentials)
         self.cache = Cache(self.link, self._tasks)
         self.registration = (
             None
@@ -70,11 +73,12 @@ class Session:
         """Connect; with `or_later`, in the background where it takes longer, however long that is.
 
         Raises:
+            Unauthenticated: NATS let us in nowhere within so many seconds.
             Unavailable: no NATS server took the connection within so many seconds.
         """
         try:
             await self.link.open(within=within)
-        except Unavailable as error:
+        except (Unavailable, Unauthenticated) as error:
             if not or_later:
                 raise
             log.warning("started without NATS, connecting in the background (%s)", error.message)
@@ -143,14 +147,17 @@ class Session:
             await self.cache.warm(name, timeout)
 
     async def _register_later(self, registration: Registration) -> None:
-        failures = 0
+        failures, told = 0, ""
         while True:
             self._back.clear()
             try:
                 await registration.start(within=ATTEMPT_TIMEOUT)
             except HubError as error:
-                if not error.retryable:
+                rights = isinstance(error, Forbidden | Unauthenticated)  # which may be given meanwhile
+                if not error.retryable and error.message != told:
                     log.error("%s: not registered (%s: %s)", self._key, error.code, error.message)
+                    told = error.message
+                if not error.retryable and not rights:
                     return
                 failures += 1
                 await asyncio.sleep(error.retry_after or 0.0)  # sooner it would be refused again

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nats.aio.client import Client
 
-from hub.errors import DeadlineExceeded, PayloadTooLarge, Unavailable
+from hub.errors import DeadlineExceeded, Forbidden, PayloadTooLarge, Unavailable
 from hub.probes.look import Failed
 from hub.transport.requests import Requester
 from hub.wire.checks import NatsCheck
@@ -31,6 +31,8 @@ class NatsLook:
             raise Failed(f"no answer within {self._timeout:g} s") from None
         except PayloadTooLarge as error:
             raise Failed(str(error)) from None
+        except Forbidden:
+            raise Failed(f"the hub itself is not permitted to ask on {self._subject}") from None
         except Unavailable:
             if not self._client.is_connected:
                 raise Failed("the hub itself lost its connection to NATS") from None

@@ -9,7 +9,7 @@ from typing import Self
 
 from nats.aio.client import Client
 
-from hub.errors import StartupError, Unsupported
+from hub.errors import Forbidden, StartupError, Unsupported
 from hub.probes.dialing import Dialer
 from hub.probes.http import HttpLook, objection
 from hub.probes.look import Look
@@ -60,7 +60,7 @@ class Probes:
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._names.aclose)
             self._requester = await stack.enter_async_context(
-                Requester(self._client, keep=self._keep, name="probe-requests-sweeper")
+                Requester(self._client, keep=self._keep, name="probe-requests-sweeper", refusal=Forbidden)
             )
             self._stack = stack.pop_all()
         return self

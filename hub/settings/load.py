@@ -18,6 +18,8 @@ _CONFIG: Final = "HUB_CONFIG"
 _SECRETS_KEY: Final = "HUB_SECRETS_KEY"
 _OWN: Final = (_CONFIG, _SECRETS_KEY)
 """Variables that no key of the file stands for."""
+_CLIENTS: Final = ("HUB_NKEY", "HUB_TOKEN_FILE", "HUB_TOKEN", "HUB_API_KEY", "HUB_CREDS")
+"""How clients log in, which may well stand in the same environment."""
 _PLACE = re.compile(r" \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
 _SERVICE_LINK = re.compile(
     r"^HUB_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)$"
@@ -146,6 +148,8 @@ def _flatten(table: dict[str, Any], path: Path, prefix: str = "") -> Iterable[tu
 def _take_environment(found: _Found, environ: Mapping[str, str]) -> None:
     known = {variable: setting for setting in settings().values() for variable in setting.variables}
     for name, value in environ.items():
+        if name in _CLIENTS:
+            continue
         if name.startswith("HUB_") and not _is_service_link(name, value) and name not in known and name not in _OWN:
             near = _suggest(name[4:], [each[4:] for each in [*known, *_OWN] if each not in PLATFORM_NAMES], "HUB_")
             raise SettingsError(f"environment: unknown variable {name}{near}", field=name)

@@ -5,20 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 import nats.errors
 from nats.aio.client import Client
 
-from hub.errors import Unavailable, Untrusted
+from hub.errors import Unauthenticated, Unavailable, Untrusted
 from hub.transport.direct import DirectClient
+from hub.transport.login import Credentials as Credentials
+from hub.transport.login import Login, NoCredential, NotLetIn, carries_login
 from hub.transport.tls import Refused, Tls, Unusable, explain
 
 PING_INTERVAL = 2
 MAX_OUTSTANDING_PINGS = 2
 """A dead server is noticed after about 2 s x (2 + 1); the library's default takes six minutes."""
 RECONNECT_WAIT = 0.25
+
+_TELLING = (NotLetIn, NoCredential, Refused)
+"""Errors that say why there is no connection, rather than that there is none."""
 
 Notice = Callable[[], Awaitable[None]]
 ErrorNotice = Callable[[Exception], Awaitable[None]]
@@ -42,14 +47,6 @@ class Notices:
     error: ErrorNotice = _ignore_error
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
-    """How to log in, beside what the URL already carries. The seed is never shown."""
-
-    nkey_seed: str | None = field(default=None, repr=False)
-    credentials_file: str | None = None
-
-
 async def connect(
     urls: str | Sequence[str],
     *,
@@ -64,8 +61,13 @@ async def connect(
     Once connected, the client reconnects for ever; `notices` tell its owner of every loss and return. TLS is spoken
     where the URL begins with `tls://`, where anything of `tls` is given, and where the server wants it.
 
+    A credential is had anew for each of these connections. While it cannot be had, or is refused, the client tries on,
+    ever more seldom.
+
     Raises:
+        InvalidRequest: what `credentials` needs is not installed.
         Untrusted: a server is not who it should be, or does not take us for who we are; or a file of `tls` is none.
+        Unauthenticated: servers answered, and none let us in; or there was nothing to log in with.
         Unavailable: no server took the connection in time; the message names the servers and the cause.
     """
     servers = [urls] if isinstance(urls, str) else list(urls)
@@ -73,12 +75,14 @@ async def connect(
     login = credentials or Credentials()
     client = DirectClient()
     client.tls = tls or Tls()
+    client.login = Login(login)
+    login.check()
     _check(client.tls)
     last: list[Exception] = []
 
     async def on_error(error: Exception) -> None:
         # a server that refuses a login, or a certificate, closes at once, and may be heard to close alone
-        if not any(isinstance(earlier, nats.errors.AuthorizationError | Refused) for earlier in last):
+        if not last or not isinstance(last[0], _TELLING) or isinstance(error, _TELLING):
             last[:] = [error]
         await told.error(error)
 
@@ -96,7 +100,6 @@ async def connect(
                 max_outstanding_pings=MAX_OUTSTANDING_PINGS,
                 max_reconnect_attempts=-1,
                 reconnect_time_wait=RECONNECT_WAIT,  # type: ignore[arg-type]  # seconds; fractions work
-                nkeys_seed_str=login.nkey_seed,
                 user_credentials=login.credentials_file,
             )
     except asyncio.CancelledError:
@@ -109,7 +112,11 @@ async def connect(
         untrusted = explain(cause, _host(servers))
         if untrusted is not None:
             raise Untrusted(f"NATS at {where}: {untrusted}") from None
-        raise Unavailable(f"NATS: no server took the connection at {where} ({_why(cause)})") from None
+        if isinstance(cause, NoCredential):
+            raise Unauthenticated(f"NATS at {where}: nothing to log in with: {cause}") from cause.__cause__
+        if isinstance(cause, NotLetIn) and cause.refused:
+            raise Unauthenticated(f"NATS at {where} refuses the login ({cause}){refused_by(login, servers)}") from None
+        raise Unavailable(f"NATS: no server took the connection at {where} ({describe(cause)})") from None
     return client
 
 
@@ -139,11 +146,12 @@ async def close(client: Client, *, timeout: float = 1.0) -> None:
                 await client.close()
 
 
-def _why(cause: BaseException) -> str:
-    """Why a connection failed. A refused login can arrive as a reset that has swallowed the server's word for it."""
-    if isinstance(cause, ConnectionResetError | BrokenPipeError | nats.errors.UnexpectedEOF):
-        return "the server closed the connection, as it does when it refuses a login"
-    return describe(cause)
+def refused_by(login: Credentials, urls: Sequence[str]) -> str:
+    """What to look at where a login is refused, to follow on the words that it is; without the secret."""
+    if not login and not any(map(carries_login, urls)):
+        return ": it asks for one, and none was given: an nkey, a token or an API key, or user and password in the URL"
+    shown = f"{login}" if login else "the login in the URL"
+    return f": {shown} is wrong, expired or revoked, or no hub is there to let anybody in"
 
 
 async def _abandon(client: Client) -> None:

@@ -10,21 +10,28 @@ import asyncio
 import contextlib
 import heapq
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from hub.errors import DeadlineExceeded, PayloadTooLarge, Unavailable
+from hub.errors import DeadlineExceeded, Forbidden, PayloadTooLarge, Unavailable
 from hub.transport.connection import describe
 from hub.transport.direct import subscribe_direct
 from hub.transport.loops import Beat, Keep, Kept, alone, woken
+from hub.transport.sturdy import SturdyClient
 
 DEFAULT_TIMEOUT = 2.0
 _SWEEP_INTERVAL = 0.02
 _NOBODY = ("", None)
+_DEAF = "not asked: the server does not permit this login to take replies below its inbox"
+
+
+def not_permitted(subject: str, refusal: type[Forbidden | Unavailable] = Forbidden) -> Forbidden | Unavailable:
+    """What is raised where the server does not permit to publish there."""
+    return refusal(f"{subject}: not permitted on this NATS to who is logged in", field=subject)
 
 
 class Requester:
@@ -34,9 +41,18 @@ class Requester:
         client: The connection.
         keep: What runs its sweeper, which fails the requests that nobody answers.
         name: The name of the sweeper.
+        refusal: What is raised where the server does not permit to ask. A hub that may not is no fault of who asks it;
+            clients take `Forbidden`.
     """
 
-    def __init__(self, client: Client, *, keep: Keep = alone, name: str = "requests-sweeper") -> None:
+    def __init__(
+        self,
+        client: Client,
+        *,
+        keep: Keep = alone,
+        name: str = "requests-sweeper",
+        refusal: type[Forbidden | Unavailable] = Unavailable,
+    ) -> None:
         self._client = client
         self._keep = keep
         self._name = name
@@ -48,8 +64,12 @@ class Requester:
         self._subscription: Subscription | None = None
         self._sweeper: Kept | None = None
         self._overdue = asyncio.Event()
+        self._deaf = False
+        self._refusal = refusal
 
     async def __aenter__(self) -> Self:
+        if isinstance(self._client, SturdyClient):
+            self._client.concerned.add(self)
         self._subscription = await subscribe_direct(self._client, self._prefix + "*", self._on_reply)
         self._sweeper = self._keep(self._name, self._sweep)
         return self
@@ -61,17 +81,43 @@ class Requester:
 
     async def aclose(self) -> None:
         """Fail what still waits, and stop. The connection stays open."""
+        if isinstance(self._client, SturdyClient):
+            self._client.concerned.discard(self)
         if self._sweeper is not None:
             await self._sweeper.aclose()
             self._sweeper = None
-        for _, future in self._waiting.values():
-            if not future.done():
-                future.set_exception(Unavailable("request: the connection is being closed"))
-        self._waiting.clear()
+        self._fail_all(Unavailable, "the connection is being closed")
         if self._subscription is not None and not self._client.is_closed:
             with contextlib.suppress(nats.errors.Error):  # closed or draining meanwhile: it ends with that
                 await self._subscription.unsubscribe()
         self._subscription = None
+
+    def told_forbidden(self, what: Literal["publish", "subscription"], subject: str) -> None:
+        """The server does not permit it: whoever asked on this subject is told so, in place of waiting for nothing."""
+        if what == "publish":
+            refused = [token for token, (asked, _) in self._waiting.items() if asked.lower() == subject]
+            for token in refused:
+                asked, future = self._waiting.pop(token)
+                if not future.done():
+                    future.set_exception(not_permitted(asked, self._refusal))
+        elif subject == f"{self._prefix}*".lower():
+            self._deaf = True
+            self._fail_all(self._refusal, _DEAF)
+
+    def told_anew(self, *, moved: bool) -> None:
+        """What was asked before will not be answered, where replies are taken elsewhere from now on."""
+        self._deaf = False
+        if not moved:
+            return
+        self._fail_all(Unavailable, "the connection was lost, and made anew with another login")
+        if self._subscription is not None:
+            self._prefix = self._subscription.subject[:-1]
+
+    def _fail_all(self, kind: type[Forbidden | Unavailable], why: str) -> None:
+        for subject, future in self._waiting.values():
+            if not future.done():
+                future.set_exception(kind(f"{subject}: {why}"))
+        self._waiting.clear()
 
     async def request(
         self,
@@ -85,6 +131,7 @@ class Requester:
 
         Raises:
             DeadlineExceeded: no reply within `timeout` seconds.
+            Forbidden (the `refusal`): the server does not permit to ask this, or to take replies.
             Unavailable: nobody listens on the subject, or the connection is gone and its buffer full.
             PayloadTooLarge: larger than the server takes.
         """
@@ -103,9 +150,12 @@ class Requester:
         The future raises as `request` does, or is cancelled by whoever no longer wants it.
 
         Raises:
+            Forbidden (the `refusal`): the server does not permit to take replies.
             Unavailable: the connection is gone and its buffer full.
             PayloadTooLarge: larger than the server takes.
         """
+        if self._deaf:
+            raise self._refusal(f"{subject}: {_DEAF}")
         self._count += 1
         token = str(self._count)
         future: asyncio.Future[Msg] = self._loop.create_future()

@@ -12,6 +12,7 @@ from typing import Final
 
 OLDEST: Final = ssl.TLSVersion.TLSv1_2
 
+_END: Final = "-----END CERTIFICATE-----"
 _EXPIRED: Final = 10
 _NOT_YET: Final = 9
 _OTHER_NAME: Final = frozenset({62, 64})
@@ -190,6 +191,17 @@ def read_ca(path: str) -> str:
     except (ssl.SSLError, ValueError):
         raise Unusable(f"TLS: expected certificates of CAs (PEM) in {path}, got something else") from None
     return text
+
+
+def leaf(path: str) -> bytes:
+    """The first certificate (PEM) in a file, in DER. Raises Unusable where there is none."""
+    _, found, rest = _read(path).partition("-----BEGIN CERTIFICATE-----")
+    try:
+        if found:
+            return ssl.PEM_cert_to_DER_cert(found + rest.partition(_END)[0] + _END)
+    except ValueError:
+        pass
+    raise Unusable(f"TLS: expected a certificate (PEM) in {path}, got something else")
 
 
 def _no_password() -> bytes:

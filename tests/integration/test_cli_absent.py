@@ -84,7 +84,7 @@ def test_a_refused_login_says_how_to_log_in_and_shows_no_password(tmp_path: Path
     assert done.returncode == 1
     refused = (f"hub: NATS at {server.url} refuses the login", f"hub: NATS at {server.url} closed the connection")
     assert done.stderr.startswith(refused), "a reset can swallow the server's word for it"
-    assert "nats://user:password@" in done.stderr
+    assert "the login in the URL is wrong, expired or revoked" in done.stderr
     assert "wrong-one" not in done.stderr
     assert "nobody listens" in let_in.stderr
 
@@ -94,7 +94,7 @@ def test_a_user_who_may_not_ask_is_told_so(tmp_path: Path) -> None:
     with NatsServer(tmp_path, config=config) as server:
         done = run("services", "--timeout", "1", nats=server.url.replace("//", "//eve:x@"))
     assert done.returncode == 1
-    assert "permissions violation" in done.stderr.lower()
+    assert done.stderr.startswith("hub: hub.services: not permitted on this NATS to who is logged in")
 
 
 def test_the_version_needs_nobody() -> None:

@@ -20,7 +20,7 @@ import nats.errors
 import pytest
 
 from hub.embedded import EmbeddedServer, binary
-from hub.errors import StartupError, Unavailable
+from hub.errors import StartupError, Unauthenticated
 from hub.settings import Settings, load
 from hub.transport.connection import Credentials, connect
 from tests.calls import connected
@@ -139,7 +139,7 @@ async def test_a_seed_of_an_earlier_start_opens_nothing(tmp_path: Path) -> None:
     async with EmbeddedServer(settings(tmp_path)) as server:
         earlier = server.system_seed
     async with EmbeddedServer(settings(tmp_path)) as server:
-        with pytest.raises(Unavailable):
+        with pytest.raises(Unauthenticated):
             await connect(server.url, name="test", credentials=Credentials(nkey_seed=earlier), timeout=3)
 
 

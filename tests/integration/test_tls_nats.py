@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -14,12 +16,15 @@ import pytest
 from hub.client import CentralHubClient, Untrusted
 from hub.transport.connection import close, connect
 from hub.transport.tls import Tls
+from hub.wire.roles import inbox_prefix_for
 from tests.certificates.making import Ca, Files
 from tests.commands import run
 from tests.documents import ROOT
 from tests.hubs import HubProcess
 from tests.servers import NatsServer, free_port
 from tests.waiting import until
+
+_END = "-----END CERTIFICATE-----"
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +88,11 @@ async def test_who_must_show_a_certificate_and_shows_none_or_a_wrong_one_is_told
         said = await refused(secure(server), Tls(ca=ca.file, cert=wrong.cert, key=wrong.key))
         assert "does not t" in said, said
         right = ca.issue("right")
-        await close(await connect(secure(server), name="test", tls=Tls(ca=ca.file, cert=right.cert, key=right.key)))
+        client = await connect(secure(server), name="test", tls=Tls(ca=ca.file, cert=right.cert, key=right.key))
+        shown = ssl.PEM_cert_to_DER_cert(Path(right.cert).read_text().partition("-----END")[0] + _END)
+        own = inbox_prefix_for(hashlib.sha256(shown).hexdigest())
+        assert client.new_inbox().startswith(f"{own}."), "its inbox is that of its certificate"
+        await close(client)
 
 
 async def test_files_that_cannot_be_used_are_told_before_anybody_waits(tmp_path: Path, ca: Ca) -> None:

@@ -16,7 +16,7 @@ from hub.cli import failure
         (errors.Unavailable("a hub that says so is there"), 1),
         (errors.DeadlineExceeded("a hub that says so is there"), 1),
         (errors.StartupError("x"), 1),
-        (failure.LoginRefused("x"), 1),
+        (errors.Unauthenticated("x"), 1),
         (errors.NotFound("x"), 3),
         (errors.NoInstance("x"), 3),
         (failure.NobodyAnswers("x"), 4),

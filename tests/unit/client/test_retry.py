@@ -5,7 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from hub.client.retry import LONGEST_WAIT, backoff, persist, wait_after
+from hub.client.retry import persist, wait_after
+from hub.core.backoff import LONGEST_WAIT, backoff
 from hub.errors import Conflict, RateLimited, Unavailable
 
 
