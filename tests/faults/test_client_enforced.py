@@ -1,0 +1,155 @@
+"""Services of the SDK where identities are proven: all that they do, thrown out, and with no hub to let them in."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import nats
+import pytest
+from msgspec import Struct
+
+from hub.client import CentralHubClient, Forbidden, Unauthenticated
+from hub.identity.nkey import Nkey
+from tests.access import declare, person
+from tests.clients import eventually
+from tests.commands import run
+from tests.hubs import HubProcess
+from tests.servers import NatsServer
+from tests.waiting import PATIENCE, end, until
+
+ENGINE = person("service", "engine")
+OTHER = person("service", "other")
+
+
+class Site(NamedTuple):
+    """A NATS server that asks a hub who may come in."""
+
+    server: NatsServer
+    hub: HubProcess
+    keys: Path
+
+
+class Conf(Struct):
+    """What the engine runs with."""
+
+    limit: int = 1
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    tmp_path = tmp_path_factory.mktemp("site")
+    keys, conf = tmp_path / "keys", tmp_path / "accounts.conf"
+    assert run("access", "init", "--dir", str(keys)).returncode == 0
+    assert run("access", "conf", "--dir", str(keys), "--out", str(conf)).returncode == 0
+    file = declare(tmp_path / "access.toml", ENGINE, OTHER)
+    variables = {"HUB_ACCESS_MODE": "enforced", "HUB_ACCESS_KEYS": str(keys), "HUB_ACCESS_FILE": str(file)}
+    with NatsServer(tmp_path / "nats", config=f"include {json.dumps(f'../{conf.name}')}") as server:
+        variables["HUB_NATS_SYSTEM_URL"] = server.url
+        with HubProcess(tmp_path / "hub", nats_url=server.url, variables=variables) as hub:
+            yield Site(server, hub, keys)
+
+
+def engine(site: Site, **given: Any) -> CentralHubClient:
+    return CentralHubClient(
+        "engine", port=8000, instance_id="e1", nats_url=site.server.url, nkey=ENGINE.key.seed, **given
+    )
+
+
+def other(site: Site, instance: str = "o1") -> CentralHubClient:
+    return CentralHubClient("other", port=8001, instance_id=instance, nats_url=site.server.url, nkey=OTHER.key.seed)
+
+
+async def test_a_service_needs_no_right_that_it_does_not_have(
+    site: Site, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    operator = ("--nkey", str(site.keys / "operator.nk"))
+    done = run("config", "set", "engine", "limit=7", *operator, nats=site.server.url)
+    assert done.returncode == 0, done.stderr
+    seen: set[str] = set()
+    with caplog.at_level(logging.DEBUG, "hub.client"):
+        async with other(site), engine(site, depends_on=["other"], config_schema=Conf, config_cache=tmp_path) as client:
+            assert (await client.config.load(Conf)).limit == 7
+
+            async def watch() -> None:
+                async for change in client.watch("other"):
+                    seen.add(f"{change.kind} {change.instance.instance_id}")
+
+            watching = asyncio.create_task(watch())
+            assert (await client.discover("other")).instance_id == "o1"
+            assert (await client.discover("other", strategy="least_loaded")).instance_id == "o1"
+            client.set_status("warning", "busy")
+            async with other(site, "o2"):
+                await until(lambda: "added o2" in seen, "the watch has seen it")
+            changed: list[int] = []
+
+            @client.config.on_change
+            def on_change(after: Conf) -> None:
+                changed.append(after.limit)
+
+            done = run("config", "set", "engine", "limit=8", *operator, nats=site.server.url)
+            assert done.returncode == 0, done.stderr
+            await until(lambda: changed == [8], "it follows")
+            await client.components.sync(tmp_path / "components")
+            assert {each.name for each in await client.services()} >= {"engine", "other"}
+            await end(watching)
+    assert "does not permit" not in caplog.text
+    assert "not read" not in caplog.text, "it reads from NATS itself, and does not have to ask the hub"
+
+
+async def test_a_service_is_forbidden_to_be_another_one(site: Site) -> None:
+    client = CentralHubClient("ledger", port=1, nats_url=site.server.url, nkey=ENGINE.key.seed, start_timeout=20)
+    async with asyncio.timeout(PATIENCE):
+        with pytest.raises(Forbidden):
+            await client.register()
+
+
+async def test_a_service_thrown_out_while_no_hub_is_there_comes_back_with_the_first_one(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    system = await nats.connect(
+        site.server.url, nkeys_seed_str=(site.keys / "system.nk").read_text().strip(), max_reconnect_attempts=-1
+    )
+    pong = await system.request("$SYS.REQ.SERVER.PING", timeout=PATIENCE)
+    server_id = json.loads(pong.data)["server"]["id"]
+    async with other(site), engine(site) as client:
+        assert (await client.discover("other")).instance_id == "o1"
+        assert client._session is not None
+        connection = client._session.link._client
+        assert connection is not None
+        site.hub.kill()
+        with caplog.at_level(logging.ERROR, "hub.client"):
+            kick = json.dumps({"cid": connection.client_id}).encode()
+            await system.request(f"$SYS.REQ.SERVER.{server_id}.KICK", kick, timeout=PATIENCE)
+            await until(lambda: "is refused, or nobody is there to take it" in caplog.text, "it tells")
+            assert not client.connected
+            assert (await client.discover("other")).instance_id == "o1", "from the cache"
+            late = engine(site, start_timeout=6.0)
+            with pytest.raises(Unauthenticated, match="no hub is there to let anybody in"):
+                await late.connect()
+        site.hub.start()
+        await until(lambda: client.connected and client.registered, "it is back, and registered")
+        assert client._session.link._client is connection, "in place"
+        assert not connection.is_closed
+
+        async def answered() -> bool:
+            return any(each.name == "engine" for each in await client.services())
+
+        await eventually(answered, "the hub has it registered")
+    await system.close()
+
+
+def test_an_operator_asks_with_his_nkey_and_a_service_may_not_command(site: Site, tmp_path: Path) -> None:
+    done = run("services", "--nkey", str(site.keys / "operator.nk"), nats=site.server.url)
+    assert done.returncode == 0, done.stderr
+    seed = tmp_path / "engine.nk"
+    seed.touch(0o600)
+    seed.write_text(ENGINE.key.seed)
+    refused = run("drain", "other", "--timeout", "30", "--nkey", str(seed), nats=site.server.url)
+    assert refused.returncode == 1
+    assert f"(logged in with the nkey in {seed})" in refused.stderr
+    assert Nkey(ENGINE.key.seed).seed not in refused.stderr
