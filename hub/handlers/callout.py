@@ -31,6 +31,7 @@ from hub.identity.nkey import Nkey
 from hub.identity.proof import Presented, Proof
 from hub.transport.connection import describe
 from hub.transport.direct import subscribe_direct
+from hub.wire.admitted import user_name
 from hub.wire.names import is_instance_id
 from hub.wire.roles import Caller, inbox_prefix_for
 from hub.wire.subjects import QUEUE_GROUP
@@ -150,7 +151,7 @@ class Callout:
             request,
             self._issuer,
             account=SERVICES_ACCOUNT,
-            name=str(caller),
+            name=user_name(caller, proof.credential, proof.expires),
             publish=across(granted.publish),
             subscribe=granted.subscribe,
             now=now,

@@ -20,7 +20,7 @@ from hub.core.registry import Registry
 from hub.errors import HubError
 from hub.handlers.clock import Clock
 from hub.transport.requests import Requester
-from hub.wire.roles import parse_caller
+from hub.wire.admitted import parse_user
 from hub.wire.subjects import instance_key
 
 log = structlog.get_logger(__name__)
@@ -141,7 +141,7 @@ class Connections:
         if not self._proven:
             return peer.name if "." in peer.name else None
         try:
-            caller = parse_caller(peer.user or peer.authorized_user)
+            caller = parse_user(peer.user or peer.authorized_user).caller
         except ValueError:
             return None
         return None if caller.instance is None else instance_key(caller.name, caller.instance)

@@ -15,7 +15,8 @@ from msgspec import Struct
 
 from hub.core.accounts import SERVICES_ACCOUNT
 from hub.errors import Unauthenticated
-from hub.wire.roles import Caller, parse_caller
+from hub.wire.admitted import parse_user
+from hub.wire.roles import Caller
 
 REQUEST_INFO: Final = "Nats-Request-Info"
 _HEADER: Final = b"\r\n%b:" % REQUEST_INFO.encode()
@@ -91,7 +92,7 @@ def _read(stamp: bytes) -> Caller:
     if info.acc != SERVICES_ACCOUNT:
         raise Unauthenticated(_UNPROVEN)
     try:
-        return parse_caller(info.user, host=info.host)
+        return parse_user(info.user, host=info.host).caller
     except ValueError:
         raise Unauthenticated(
             "nothing proves who asks: the user of the connection is none that the hub let in"
