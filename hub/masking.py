@@ -23,6 +23,8 @@ _NAMED = re.compile(
 _HEADER = re.compile(r"\b(bearer|authorization: ?\w+) [\w.~+/=-]{8,}", re.IGNORECASE)
 _KEY_OR_JWT = re.compile(r"(?<![\w-])(?:S[ACNOUX][A-Z2-7]{56}(?!\w)|eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?)")
 """An nkey seed (S, kind, 56 characters of base32), or a JSON web token."""
+_API_KEY = re.compile(r"(?<![0-9A-Za-z])(hk_[0-9A-Za-z]{10}_)[\w-]{8,}")
+"""An API key, of which the id may be shown."""
 _RUN = re.compile(r"(\s+|,(?=[a-zA-Z][\w+.-]*://))")
 
 
@@ -35,7 +37,8 @@ def mask(text: str) -> str:
     """The text without the secrets that can be told by their form; everything else in it stays.
 
     Masked are the password of a URL (the whole login where it is a lone token, as NATS has it), `password=...` and its
-    like, bearer tokens, nkey seeds and JSON web tokens. Where a URL is ambiguous, rather too much is masked.
+    like, bearer tokens, nkey seeds, JSON web tokens, and the secret of API keys. Where a URL is ambiguous, rather too
+    much is masked.
     """
     if "://" in text and "@" in text:
         text = "".join(_mask_url(run) for run in _RUN.split(text))
@@ -43,6 +46,8 @@ def mask(text: str) -> str:
         text = _NAMED.sub(rf"\1{MASK}", text)
     if " " in text:
         text = _HEADER.sub(rf"\1 {MASK}", text)
+    if "hk_" in text:
+        text = _API_KEY.sub(rf"\1{MASK}", text)
     return _KEY_OR_JWT.sub(MASK, text)
 
 

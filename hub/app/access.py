@@ -10,6 +10,7 @@ import structlog
 
 from hub.app import accesskeys
 from hub.app.accesskeys import FIRST_OPERATOR, AccessKeys
+from hub.app.credentials import Credentials
 from hub.app.verifiers import Verifiers
 from hub.core.permissions import Permissions, permissions
 from hub.core.policy import Policy
@@ -45,6 +46,7 @@ class Access:
     Attributes:
         keys: The keys of the hub.
         verifiers: What knows tokens and certificates.
+        credentials: What knows API keys, and what was revoked.
         authenticator: Knows who presents what.
         gate: What every request passes.
     """
@@ -58,15 +60,14 @@ class Access:
         self._policy = Policy(file, file=name)
         guards: list[Guard] = [PolicyGuard(self._policy)]
         witnesses: list[Witness] = []
-        self.authenticator = Authenticator(known, self._revoked, clock)
+        self.credentials = Credentials(clock)
+        self.credentials.recognise(known)
+        self.authenticator: Authenticator = self.credentials.authenticator
         self.gate = Gate(guards, witnesses)
 
     def permit(self, proof: Proof, caller: Caller, inboxes: tuple[str, ...]) -> Permissions:
         """The subjects of NATS that a caller may use (see `Permit`)."""
         return permissions(caller, proof.scopes, self._policy.sight(caller), inboxes=inboxes)
-
-    def _revoked(self, proof: Proof) -> bool:
-        return False
 
 
 def access_of(settings: Settings, *, embedded: bool, say: Callable[[str], None]) -> Access | None:

@@ -13,6 +13,7 @@ import structlog
 
 from hub.app.access import Access
 from hub.app.certificates import certificates, http_chain
+from hub.app.credentials import Credentials
 from hub.app.desk import Desk
 from hub.app.nats import Connection, check_account, tls_of
 from hub.app.parts import Parts
@@ -247,6 +248,7 @@ class Hub:
             keys=keys,
             certificates=self._certificates,
             verifiers=self._verifiers,
+            credentials=Credentials(Clock()) if self._access is None else self._access.credentials,
             proven=self._access is not None,
         )
         await parts.make()
@@ -283,7 +285,15 @@ class Hub:
         await desk.answer(subjects.HEALTH, HealthAnswers(registry, budget=budget).get)
         await desk.answer(subjects.GRAPH, Graphs(parts.graph, clock).graph)
         stored = StoredConfigs(parts.configs, max_bytes=budget)
-        for family in (admin, parts.configuration, parts.canaries, stored, parts.secrets, parts.components.requests):
+        for family in (
+            admin,
+            parts.configuration,
+            parts.canaries,
+            stored,
+            parts.secrets,
+            parts.components.requests,
+            parts.admission,
+        ):
             for subject, respond in family.subjects.items():
                 await desk.answer(subject, respond)
         await desk.answer(subjects.CONFIG_RELOAD, parts.files.reload)

@@ -19,6 +19,7 @@ from hub.embedded.binary import OLDEST
 from hub.errors import StartupError, Unauthenticated, Unavailable, Untrusted
 from hub.handlers.clock import Clock
 from hub.handlers.connections import Connections
+from hub.handlers.kicking import Kicking
 from hub.settings import Settings
 from hub.transport.connection import Credentials, Notices, close, connect, describe, without_password
 from hub.transport.loops import Keep
@@ -185,6 +186,7 @@ async def instances_connections(
     seed: str | None,
     tls: Tls,
     registry: Registry,
+    kicking: Kicking,
     clock: Clock,
     keep: Keep,
     proven: bool = False,
@@ -197,6 +199,7 @@ async def instances_connections(
         seed: The nkey seed for the login, where it takes one.
         tls: Whom to trust, and as whom to come.
         registry: Who is to know.
+        kicking: What closes connections over it.
         clock: Where to read the time.
         keep: What runs the loops.
         proven: Whether each connection is of whom the hub has let in.
@@ -207,6 +210,7 @@ async def instances_connections(
 
     async def reread() -> None:
         await connections.reread()
+        kicking.changed()
 
     try:
         client = await connect(
@@ -220,6 +224,7 @@ async def instances_connections(
         async with Requester(client, keep=keep, name="system-requests-sweeper") as requester:
             connections = Connections(client, requester, registry, clock, proven=proven)
             await connections.start()
+            await kicking.attach(client, requester)
             yield
     finally:
         await close(client)

@@ -11,8 +11,10 @@ from random import Random
 import structlog
 from nats.aio.client import Client
 
+from hub.app.admission import Admission
 from hub.app.archive import ConfigArchive
 from hub.app.components import ComponentParts
+from hub.app.credentials import Credentials
 from hub.app.limits import LimitParts
 from hub.app.nats import instances_connections, tls_of
 from hub.app.verifiers import Verifiers
@@ -61,6 +63,7 @@ from hub.transport.loops import BOUND, Loop
 from hub.transport.requests import Requester
 from hub.validation import Schema
 from hub.wire.configstatus import ConfigRefusal
+from hub.wire.roles import RIGHTS
 
 log = structlog.get_logger(__name__)
 
@@ -84,6 +87,7 @@ class Parts:
         keys: What secrets are encrypted with.
         certificates: Those that it shows.
         verifiers: What verifies tokens and certificates.
+        credentials: What is to know API keys and revocations.
         proven: Whether who asks must prove who it is.
     """
 
@@ -99,6 +103,7 @@ class Parts:
         keys: Keys,
         certificates: Certificates,
         verifiers: Verifiers,
+        credentials: Credentials,
         proven: bool = False,
     ) -> None:
         self.clock = Clock()
@@ -116,6 +121,7 @@ class Parts:
         self._keys = keys
         self._certificates = certificates
         self._verifiers = verifiers
+        self._credentials = credentials
         self._proven = proven
 
     async def make(self) -> None:
@@ -125,6 +131,7 @@ class Parts:
         await self._make_checks()
         await self._make_writers()
         self._make_components()
+        self._make_admission()
         self._make_hearers()
         self._make_reports()
 
@@ -307,6 +314,20 @@ class Parts:
             keep=self._supervisor.keep,
         )
 
+    def _make_admission(self) -> None:
+        """What knows who may come in."""
+        self.admission = Admission(
+            self._client,
+            self.requester,
+            self._specs.access,
+            self._credentials,
+            self.events,
+            self.clock,
+            rights=RIGHTS,
+            max_bytes=self.max_bytes,
+            keep=self._supervisor.keep,
+        )
+
     def _make_reports(self) -> None:
         """What tells how services, the hub and what it depends on are."""
         listener = ConfigListener(
@@ -326,7 +347,14 @@ class Parts:
             self._hearing,
             self.requester,
             self._specs,
-            (self.watch, self._watch_desired, self._watch_config, self._watch_secrets, self.components.watch),
+            (
+                self.watch,
+                self._watch_desired,
+                self._watch_config,
+                self._watch_secrets,
+                self.components.watch,
+                self.admission.watch,
+            ),
             self.clock,
             self._settings,
         )
@@ -337,7 +365,7 @@ class Parts:
             platform,
             self.doubt,
             files=self._how_files_are,
-            secrets=lambda: self.secrets.condition,
+            secrets=lambda: together((self.secrets.condition, self.admission.condition)),
             limits=lambda: self._limits.condition,
         )
         self._health = HealthReporter(
@@ -369,6 +397,7 @@ class Parts:
         await self._stack.enter_async_context(self._watch_desired)
         await self._stack.enter_async_context(self._watch_secrets)
         await self._stack.enter_async_context(self._watch_config)
+        await self._stack.enter_async_context(self.admission.watch)
         await self._stack.enter_async_context(self.components.watch)
         await self.heartbeats.start()
         await self._stack.enter_async_context(self.watch)
@@ -381,6 +410,7 @@ class Parts:
                 seed=system_seed,
                 tls=tls_of(self._settings),
                 registry=self.registry,
+                kicking=self.admission.kicking,
                 clock=self.clock,
                 keep=self._supervisor.keep,
                 proven=self._proven,
@@ -407,6 +437,8 @@ class Parts:
             self.keep(name, loop)
         if self._keys.path is not None:
             self.keep("secret-keys", self._keys.watch)
+        self.keep("key-uses", self.admission.uses.run)
+        self.keep("kicking", self.admission.kicking.run)
         self.keep("component-files", self.components.folder.run)
         self.keep("component-garbage", self.components.garbage.run)
         if self.archive.archiving is not None:
@@ -489,6 +521,7 @@ class Parts:
                 "hub_config_instances": self.rollout.counts,
                 "hub_secrets": self.secrets.counts,
                 **self.archive.labelled(),
+                **self.admission.labelled(),
                 "hub_tls_expires_seconds": self._certificates.left,
                 "hub_issuer_keys_age_seconds": self._verifiers.ages,
             },
@@ -500,6 +533,7 @@ class Parts:
                 "hub_config_restart_needed": lambda: self.static_files.restart_needed,
                 **self.components.plain(),
                 "hub_rate_limits_shared": lambda: self.limits.shared,
+                **self.admission.plain(),
             },
         )
 

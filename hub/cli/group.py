@@ -40,6 +40,7 @@ VERBS: Final = {
     "config": Verb("hub.cli.config.group:config", "Show and change what services are configured with."),
     "flags": Verb("hub.cli.flags.group:flags", "Show feature flags, and what they come to for whom."),
     "secret": Verb("hub.cli.secret.group:secret", "Store secrets, and say which services may read them."),
+    "key": Verb("hub.cli.key.group:key", "Make, list and end API keys."),
     "access": Verb("hub.cli.access.group:access", "Prove who somebody is, and say who may do what."),
     "components": Verb("hub.cli.components.group:components", "Show and publish the files that services share."),
     "watch": Verb("hub.cli.watch:watch", "Show what changes, as it changes."),

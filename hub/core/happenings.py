@@ -11,6 +11,7 @@ from hub.wire.canary import Canary
 from hub.wire.components import ComponentsRecord
 from hub.wire.config import ConfigRecord
 from hub.wire.event import CloudEvent, EventType
+from hub.wire.keys import KeyRecord
 from hub.wire.record import Desired, Record
 from hub.wire.subjects import instance_key
 
@@ -129,6 +130,48 @@ def secret_changed(
         subject=name,
         time=time,
         data={"secret": name, "change": change, "reason": reason, "author": author, "revision": revision},
+    )
+
+
+def key_issued(record: KeyRecord, revision: int) -> CloudEvent:
+    """An API key was made, at a revision of all that concerns access."""
+    return CloudEvent(
+        id=f"access-{revision}",
+        type="key.created" if record.replaces is None else "key.rotated",
+        source="central-hub/access",
+        subject=f"key:{record.id}",
+        time=record.created,
+        data={
+            "id": record.id,
+            "name": record.name,
+            "role": record.role,
+            "scopes": record.scopes,
+            "expires": record.expires,
+            "replaces": record.replaces,
+            "reason": record.reason,
+            "author": record.author,
+            "revision": revision,
+        },
+    )
+
+
+def access_changed(
+    change: Literal["access.revoked", "access.restored"],
+    whom: str,
+    revision: int,
+    time: datetime,
+    *,
+    reason: str,
+    author: str,
+) -> CloudEvent:
+    """A caller or a credential is let in no more, or again, at a revision of all that concerns access."""
+    return CloudEvent(
+        id=f"access-{revision}",
+        type=change,
+        source="central-hub/access",
+        subject=whom,
+        time=time,
+        data={"whom": whom, "reason": reason, "author": author, "revision": revision},
     )
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from hub.errors import Unauthenticated
+from hub.errors import Unauthenticated, Unavailable
 from hub.handlers.clock import Clock
 from hub.identity.proof import Presented, Proof, Verifier
+
+
+class Revoked(Unauthenticated):
+    """It was good, and counts no more."""
 
 
 class Authenticator:
@@ -23,16 +27,24 @@ class Authenticator:
         self._revoked = revoked
         self._clock = clock
 
+    def recognise(self, verifiers: Sequence[Verifier]) -> None:
+        """Ask these from now on, in place of those before."""
+        self._verifiers = tuple(verifiers)
+
     def holds(self, proof: Proof) -> bool:
-        """Whether what was proven still is: it has not expired, and nobody has revoked it."""
+        """Whether what was proven still is: it has not expired, and nobody has revoked it, as far as that is known."""
         now = self._clock.wall().timestamp()
-        return (proof.expires is None or now < proof.expires) and not self._revoked(proof)
+        try:
+            return (proof.expires is None or now < proof.expires) and not self._revoked(proof)
+        except Unavailable:  # who is in stays in, as on NATS
+            return proof.expires is None or now < proof.expires
 
     async def prove(self, presented: Presented) -> Proof:
         """Who presents this.
 
         Raises:
-            Unauthenticated: it proves nothing. The message is for the log; strangers are not told more than that.
+            Unauthenticated: it proves nothing, or no more (`Revoked`). The message is for the log; strangers are not
+                told more than that.
             Unavailable: it cannot be told now.
         """
         now = self._clock.wall().timestamp()
@@ -41,6 +53,6 @@ class Authenticator:
             if proof is None:
                 continue
             if self._revoked(proof):
-                raise Unauthenticated(f"{proof.credential}: revoked")
+                raise Revoked(f"{proof.credential} of {proof.caller}: revoked")
             return proof
         raise Unauthenticated("no credential that is known here: a token, a key, an nkey or a certificate was expected")

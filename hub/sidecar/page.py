@@ -15,7 +15,7 @@ POLICY: Final = (
 """What a browser may load for it: nothing."""
 
 _ADDRESS: Final = "127.0.0.1:7000"
-_SAMPLES: Final = {"name": "api-gateway", "instance_id": "a1", "service": "trading-engine"}
+SAMPLES: Final = {"name": "api-gateway", "instance_id": "a1", "service": "trading-engine", "id": "a1B2c3D4e5"}
 _STYLE: Final = """
 :root { color-scheme: light dark; --line: #8884; --dim: #888; --accent: #0a7d4f; }
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; }
@@ -50,7 +50,7 @@ def render(table: tuple[Row, ...], document: Node, scheme: str) -> str:
 def curl(row: Row, scheme: str = "http") -> str:
     """A command that asks for it."""
     path = row.path
-    for place, sample in _SAMPLES.items():
+    for place, sample in SAMPLES.items():
         path = path.replace(f"{{{place}}}", sample)
     return " ".join(filter(None, ("curl", row.example, f"{scheme}://{_ADDRESS}{path}")))
 

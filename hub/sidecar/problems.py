@@ -10,6 +10,7 @@ from msgspec import UNSET, Struct, UnsetType
 from starlette.responses import Response
 
 from hub.errors import HubError, Unauthenticated
+from hub.masking import mask
 from hub.sidecar.replies import respond
 from hub.wire.codec import encode
 
@@ -66,7 +67,7 @@ class Problem(Struct, frozen=True, kw_only=True):
     detail: str
     """One sentence, for people: what was wrong, where, what was expected."""
     instance: str
-    """The path that was asked for."""
+    """The path that was asked for, without what looks like a key."""
     code: str
     """Stable, for programs; the same as on NATS."""
     field: str | None
@@ -85,7 +86,7 @@ def document(error: HubError, path: str) -> bytes:
             title=HTTPStatus(error.status).phrase,
             status=error.status,
             detail=error.message,
-            instance=path,
+            instance=mask(path),
             code=error.code,
             field=error.field,
             retryable=error.retryable,

@@ -2,7 +2,8 @@
 
 The file is a zip archive: for each bucket `<bucket>.jsonl`, one entry a line in the order of their revisions, and
 `manifest.json`, which says how many there are and what their SHA-256 is. What is registered is not in it: services do
-register again. Secrets are in it as they are stored, encrypted: they need the key of the hub that wrote them.
+register again. Secrets are in it as they are stored, encrypted: they need the key of the hub that wrote them. API keys
+are in it as their hashes, and so is what was revoked.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from nats.aio.client import Client
 from hub.errors import Conflict, InvalidRequest
 from hub.store.ports import Entry
 from hub.store.reading import read_page
-from hub.store.streams import CONFIG, DESIRED, SECRETS, BucketSpec
+from hub.store.streams import ACCESS, CONFIG, DESIRED, SECRETS, BucketSpec
 
 FORMAT: Final = 1
 """The format that is written, and the only one that is read."""
-BUCKETS: Final = (CONFIG, DESIRED, SECRETS)
-_SINCE_LATER: Final = (SECRETS,)
+BUCKETS: Final = (CONFIG, DESIRED, SECRETS, ACCESS)
+_SINCE_LATER: Final = (SECRETS, ACCESS)
 """Buckets that a file of an older hub does not have."""
 _MANIFEST: Final = "manifest.json"
 _LONGEST_LINE: Final = 2 * 1024 * 1024

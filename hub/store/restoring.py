@@ -17,7 +17,7 @@ from hub.store.jetstream import JetStreamBucket
 from hub.store.ledger import JetStreamLedger
 from hub.store.ports import RevisionConflict
 from hub.store.reading import read_page
-from hub.store.streams import CONFIG, DESIRED, SECRETS, BucketSpec, ensure
+from hub.store.streams import ACCESS, CONFIG, DESIRED, SECRETS, BucketSpec, ensure
 from hub.transport.requests import Requester
 from hub.wire.codec import encode
 from hub.wire.config import ConfigRecord
@@ -74,6 +74,7 @@ class Restoration:
         finally:
             await ensure(self._requester, CONFIG)
         await self._write_single(SECRETS)
+        await self._write_single(ACCESS)
         await self._write_newest()
         await self._write_single(DESIRED)
 

@@ -193,6 +193,7 @@ MANIFESTS: Final = BucketSpec(
     history=HISTORY,
     republish_prefix=subjects.COMPONENTS_DELTA.removesuffix(f".{subjects.MANIFESTS_KEY}"),
 )
+ACCESS: Final = BucketSpec(subjects.ACCESS_BUCKET)
 COMPONENTS: Final = ObjectsSpec(subjects.COMPONENTS_STORE)
 LEADER: Final = BucketSpec(subjects.LEADER_BUCKET)
 EVENTS: Final = StreamSpec(subjects.EVENTS_STREAM, (f"{subjects.EVENTS_PREFIX}>",))
@@ -205,6 +206,7 @@ class Specs(NamedTuple):
     desired: BucketSpec
     config: BucketSpec
     secrets: BucketSpec
+    access: BucketSpec
     manifests: BucketSpec
     components: ObjectsSpec
     leader: BucketSpec
@@ -248,6 +250,7 @@ async def _ensure_replicated(requester: Requester, replicas: int) -> Specs:
         desired=replace(DESIRED, replicas=replicas),
         config=replace(CONFIG, replicas=replicas),
         secrets=replace(SECRETS, replicas=replicas),
+        access=replace(ACCESS, replicas=replicas),
         manifests=replace(MANIFESTS, replicas=replicas),
         components=replace(COMPONENTS, replicas=replicas),
         leader=replace(LEADER, replicas=replicas),

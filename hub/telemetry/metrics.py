@@ -28,6 +28,7 @@ _OWN: Final = (
     "hub_archive_",
     "hub_components_",
     "hub_secrets",
+    "hub_login_",
     "hub_tls_",
     "hub_issuer_",
     "hub_rate_limits_",

@@ -10,6 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from hub.wire import subjects
+from hub.wire.accesschannels import ACCESS_CHANNELS
 from hub.wire.admin import Desires, Drain, GetDesired, Maintenance, OverrideMetadata, OverrideWeight, Undrain
 from hub.wire.channel import BRIDGE, EXTERNAL, HUB, OPERATOR, PROMETHEUS, READER, SERVICE, Channel, request
 from hub.wire.components import (
@@ -141,6 +142,7 @@ CHANNELS: Final[tuple[Channel, ...]] = (
     ),
     _admin("admin-get", subjects.ADMIN_GET, GetDesired, "What operators want, of whom, and why?"),
     *SHARED_CHANNELS,
+    *ACCESS_CHANNELS,
     Channel(
         name="health",
         address=subjects.HEALTH_PREFIX + "{component}",

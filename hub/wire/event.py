@@ -20,6 +20,10 @@ EventType = Literal[
     "config.promoted",
     "config.rolledback",
     "secret.changed",
+    "key.created",
+    "key.rotated",
+    "access.revoked",
+    "access.restored",
     "components.published",
     "components.rolledback",
 ]
@@ -33,7 +37,8 @@ class CloudEvent(Struct, frozen=True, kw_only=True):
     source: str
     """Which part of which system tells it: `central-hub/registry`."""
     subject: str
-    """Whom it is about: `<service>.<instance>`, the scope of a configuration, the name of a secret, or `components`."""
+    """Whom it is about: `<service>.<instance>`, the scope of a configuration, the name of a secret, a
+    caller or a credential, or `components`."""
     time: datetime
     data: dict[str, Any]
     """What is known of it: service, instance_id, host, port, version, zone, status, reason, revision.
@@ -45,6 +50,8 @@ class CloudEvent(Struct, frozen=True, kw_only=True):
     `config.canary`, `config.promoted` and `config.rolledback` have service, canary (its id), target, bake, instances
     (how many try it), reason, author and revision, and are about `<scope>`.
     `secret.changed` has secret, change (`put`, `delete` or `rekey`), reason, author and revision: never the value.
+    `key.created` and `key.rotated` have id, name, role, scopes, expires, replaces, reason, author and revision, and are
+    about `key:<id>`: never the key. `access.revoked` and `access.restored` have whom, reason, author and revision.
     `components.published` and `components.rolledback` have revision, kind, tree, files, bytes, changed, reason and
     author; the latter has target, too, the revision that it went back to."""
     specversion: Literal["1.0"] = "1.0"

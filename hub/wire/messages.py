@@ -54,6 +54,19 @@ from hub.wire.fault import ErrorReply
 from hub.wire.flags import FlagDefinition
 from hub.wire.graph import Graph, Observed, ServiceGraph
 from hub.wire.health import GetHealth, HealthList, HealthReport
+from hub.wire.keys import (
+    AccessChanged,
+    CreateKey,
+    IssuedKey,
+    KeyList,
+    ListKeys,
+    ListRevoked,
+    RestoreAccess,
+    RevocationList,
+    RevokeAccess,
+    RevokeKey,
+    RotateKey,
+)
 from hub.wire.record import Record
 from hub.wire.registration import Deregister, Deregistered, Heartbeat, Register, Registered
 from hub.wire.replica import Announcement, Findings
@@ -128,6 +141,17 @@ MESSAGES: Final[dict[str, type[Struct]]] = {
     "resolved-secrets": ResolvedSecrets,
     "rekey-secrets": RekeySecrets,
     "rekeyed": Rekeyed,
+    "create-key": CreateKey,
+    "issued-key": IssuedKey,
+    "list-keys": ListKeys,
+    "key-list": KeyList,
+    "rotate-key": RotateKey,
+    "revoke-key": RevokeKey,
+    "revoke-access": RevokeAccess,
+    "restore-access": RestoreAccess,
+    "access-changed": AccessChanged,
+    "list-revoked": ListRevoked,
+    "revocation-list": RevocationList,
     "get-components": GetComponents,
     "components": Components,
     "components-history-query": ComponentsHistoryQuery,

@@ -231,7 +231,7 @@ def test_the_command_for_a_route_sends_what_the_contract_takes(row: Row) -> None
         assert row.channel is not None
         assert row.channel.payload is not None
         body = arguments[arguments.index("--json") + 1].encode()
-        places = {} if row.path.startswith("/discovery/") else dict.fromkeys(row.places, "trading-engine")
+        places = {} if row.path.startswith("/discovery/") else {place: page.SAMPLES[place] for place in row.places}
         Decoder(row.channel.payload)(row.translate(body, places))
 
 

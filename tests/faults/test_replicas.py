@@ -169,6 +169,7 @@ async def test_every_replica_goes_on_when_the_streams_are_deleted_under_it(tmp_p
                 "KV_hub-leader",
                 "KV_hub-config",
                 "KV_hub-secrets",
+                "KV_hub-access",
                 "KV_hub-manifests",
                 "OBJ_hub-components",
                 "KV_hub-desired",

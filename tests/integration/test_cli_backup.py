@@ -21,7 +21,7 @@ pytestmark = pytest.mark.xdist_group("cli")
 async def test_what_operators_want_and_the_configuration_survive_a_wiped_store(tmp_path: Path) -> None:
     file = str(tmp_path / "hub.backup")
     folder = tmp_path / "hub"
-    kept = "       2  hub-config\n       1  hub-desired\n       0  hub-secrets\n"
+    kept = "       2  hub-config\n       1  hub-desired\n       0  hub-secrets\n       0  hub-access\n"
     with HubProcess(folder) as hub:
         async with connected(hub.nats_url) as client:
             await client.jetstream().publish("$KV.hub-config._all", _record("_all", {"level": 1}))
@@ -33,6 +33,7 @@ async def test_what_operators_want_and_the_configuration_survive_a_wiped_store(t
             "hub-config": 2,
             "hub-desired": 1,
             "hub-secrets": 0,
+            "hub-access": 0,
         }
         assert stat.S_IMODE(Path(file).stat().st_mode) == 0o600
         again = run("backup", file, nats=hub.nats_url)

@@ -19,7 +19,7 @@ from hub.store import backup
 from hub.store.jetstream import JetStreamBucket
 from hub.store.ledger import JetStreamLedger
 from hub.store.restoring import Restoration
-from hub.store.streams import CONFIG, DESIRED, SECRETS, ensure
+from hub.store.streams import ACCESS, CONFIG, DESIRED, SECRETS, ensure
 from hub.wire.canary import Canary
 from hub.wire.codec import encode
 from hub.wire.config import ConfigRecord
@@ -36,6 +36,7 @@ class Site:
     config: JetStreamLedger
     desired: JetStreamBucket
     secrets: JetStreamBucket
+    access: JetStreamBucket
 
     async def back_up(self, path: Path) -> backup.Manifest:
         return await backup.write(self.store.client, path, hub="3.0.0", created=CREATED)
@@ -52,11 +53,13 @@ async def site(server: NatsServer) -> AsyncIterator[Site]:
         await ensure(store.requester, CONFIG)
         await ensure(store.requester, DESIRED)
         await ensure(store.requester, SECRETS)
+        await ensure(store.requester, ACCESS)
         yield Site(
             store,
             JetStreamLedger(store.client, store.requester, CONFIG, pace=BRISK),
             JetStreamBucket(store.client, store.requester, DESIRED, pace=BRISK),
             JetStreamBucket(store.client, store.requester, SECRETS, pace=BRISK),
+            JetStreamBucket(store.client, store.requester, ACCESS, pace=BRISK),
         )
 
 
@@ -67,6 +70,8 @@ async def furnish(at: Site, changes: int = 5) -> None:
         last = await at.config.commit({"_all": b"a%d" % n, "ledger": b"l%d" % n}, expected=last)
     await at.config.put("engine", b"\x00\xff not text")
     await at.secrets.put("db", b"sealed")
+    await at.access.put("key.a1B2c3D4e5", b"hash", ttl=3600)
+    await at.access.put("revoked.d2hvIGFkYQ", b"{}")
     await at.desired.put("ledger.l1", b'{"mode":"draining"}')
     await at.desired.put("ledger.l1", b'{"mode":"maintenance"}')
     await at.desired.delete("engine.e1", expected=await at.desired.put("engine.e1", b"{}"))
@@ -87,11 +92,12 @@ async def test_everything_is_back_after_the_store_was_wiped(nats_server: NatsSer
         "hub-config": 11,
         "hub-desired": 1,
         "hub-secrets": 1,
+        "hub-access": 2,
     }
     wipe(nats_server)
     async with site(nats_server) as after:
         assert (await after.config.history("_all")).entries == []
-        assert sum(await after.restore(path)) == 13
+        assert sum(await after.restore(path)) == 15
         assert [e.value for e in (await after.config.history("_all")).entries] == [b"a4", b"a3", b"a2", b"a1", b"a0"]
         assert [e.value for e in (await after.config.history("ledger")).entries] == [b"l4", b"l3", b"l2", b"l1", b"l0"]
         assert [e.value for e in (await after.config.history("engine")).entries] == [b"\x00\xff not text"]
@@ -103,6 +109,24 @@ async def test_everything_is_back_after_the_store_was_wiped(nats_server: NatsSer
         secret = await after.secrets.get("db")
         assert secret is not None
         assert secret.value == b"sealed"
+        for key, value in (("key.a1B2c3D4e5", b"hash"), ("revoked.d2hvIGFkYQ", b"{}")):
+            entry = await after.access.get(key)
+            assert entry is not None
+            assert entry.value == value
+
+
+async def test_what_was_revoked_since_a_backup_stays_so_when_it_is_restored(
+    nats_server: NatsServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "hub.backup"
+    async with site(nats_server) as at:
+        await furnish(at)
+        await at.back_up(path)
+        await at.access.put("revoked.a2V5", b"since")
+        await at.restore(path, force=True)
+        kept = await at.access.get("revoked.a2V5")
+        assert kept is not None
+        assert kept.value == b"since"
 
 
 async def test_a_canary_that_is_restored_is_tried_anew(nats_server: NatsServer, tmp_path: Path) -> None:
@@ -303,7 +327,7 @@ async def test_nothing_is_written_of_a_file_that_is_not_whole(
         assert await at.store.contents() == before
 
 
-async def test_a_backup_from_before_there_were_secrets_is_restored_and_leaves_those_there_are(
+async def test_a_backup_from_before_there_were_secrets_and_keys_is_restored_and_leaves_those_there_are(
     nats_server: NatsServer, tmp_path: Path
 ) -> None:
     path = tmp_path / "hub.backup"
@@ -312,9 +336,10 @@ async def test_a_backup_from_before_there_were_secrets_is_restored_and_leaves_th
         await before.back_up(path)
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
-    del members["hub-secrets.jsonl"]
     manifest = json.loads(members["manifest.json"])
-    del manifest["buckets"]["hub-secrets"]
+    for later in ("hub-secrets", "hub-access"):
+        del members[f"{later}.jsonl"]
+        del manifest["buckets"][later]
     _written(path, members | {"manifest.json": json.dumps(manifest).encode()})
     wipe(nats_server)
     async with site(nats_server) as after:

@@ -9,6 +9,7 @@ import pytest
 from hub.masking import is_secret_name, mask
 
 SEED = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY"
+KEY = "hk_a1B2c3D4e5_0123456789abcdefghijklmnopqrstuvwxyz-_ABCDE"
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dozjgNryP4J3jVmNHl0w5N"
 
 
@@ -30,6 +31,10 @@ TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dozjgNryP4J3jVmNHl0w5N"
         ("Authorization: Bearer pwpwpwpw", "Authorization: Bearer ***"),
         (f"login with {SEED} failed", "login with *** failed"),
         (f"login with {TOKEN}", "login with ***"),
+        (f"login with {KEY} failed", "login with hk_a1B2c3D4e5_*** failed"),
+        (f"x={KEY};y", "x=hk_a1B2c3D4e5_***;y"),
+        (f"nats://{KEY}@n1:4222", "nats://***@n1:4222"),
+        ("the id hk_a1B2c3D4e5 alone", "the id hk_a1B2c3D4e5 alone"),
         ("token: expected a string", "token: expected a string"),
         ("a basic understanding of passwords", "a basic understanding of passwords"),
         ("", ""),

@@ -14,6 +14,9 @@ VERBS: Final = {
     "explain": Verb("hub.cli.access.explain:explain", "Say whether somebody may do something, and by which rule."),
     "keygen": Verb("hub.cli.access.keygen:keygen", "Make a key that signs tokens, and the JWKS to verify them with."),
     "token": Verb("hub.cli.access.token:token", "Print a token that says who somebody is."),
+    "revoke": Verb("hub.cli.access.revoke:revoke", "Let somebody in no more, and close his connections."),
+    "restore": Verb("hub.cli.access.restore:restore", "Let him in again."),
+    "revoked": Verb("hub.cli.access.revoked:revoked", "List who is let in no more."),
 }
 
 

@@ -1,0 +1,1 @@
+"""The verbs of `hub key`: API keys for callers from outside."""
