@@ -10,6 +10,7 @@ import nats.errors
 from nats.aio.client import Client
 
 from hub.errors import HubError, Unauthenticated
+from hub.handlers.auditing import Audit
 from hub.handlers.changes import Changes
 from hub.handlers.endpoint import Endpoint, OnHeaders, Respond
 from hub.handlers.following import Following
@@ -32,6 +33,7 @@ class Desk:
 
     Attributes:
         in_flight: Requests that wait for the store.
+        audit: What is told of requests that change something, where there is no gate to tell it; None until it is set.
         waiting: Requests that wait for news, apart, lest they keep everybody else from being served.
     """
 
@@ -42,6 +44,7 @@ class Desk:
         self.waiting = InFlight(limit)
         self.following = following
         self.gate = gate
+        self.audit: Audit | None = None
         self._client = client
         self._metrics = metrics
         self._endpoints: list[Endpoint] = []
@@ -72,6 +75,7 @@ class Desk:
             following=self.following,
             patient=may_wait,
             gate=self.gate,
+            witness=self.audit if self.audit is not None and self.audit.wants(subject) else None,
         )
         await self.open((endpoint,))
         self._answering[subject] = endpoint

@@ -23,6 +23,7 @@ from hub.core.registry import Registry
 from hub.errors import StartupError
 from hub.handlers.admin import Admin
 from hub.handlers.adoption import Adoption
+from hub.handlers.auditanswers import AuditAnswers
 from hub.handlers.callout import Callout
 from hub.handlers.clock import Clock
 from hub.handlers.configrecords import StoredConfigs
@@ -254,6 +255,11 @@ class Hub:
         await parts.make()
         gate = None if self._access is None else self._access.gate.after(parts.limits)
         self._desk = Desk(client, self.metrics, following, settings.limits.in_flight, gate)
+        self._desk.audit = parts.audit
+        if gate is not None:
+            gate.tell(parts.audit)
+        if self._logins is not None:
+            self._logins.told = parts.audit.login
         await parts.start(self._system_url, self._system_seed)
         await self._answer(parts, following)
         await self._let_in(parts)
@@ -284,6 +290,7 @@ class Hub:
         await desk.answer(subjects.SERVICES, parts.discovery.services)
         await desk.answer(subjects.HEALTH, HealthAnswers(registry, budget=budget).get)
         await desk.answer(subjects.GRAPH, Graphs(parts.graph, clock).graph)
+        audit = AuditAnswers(parts.audit_log, parts.archive.audit, clock, max_bytes=budget)
         stored = StoredConfigs(parts.configs, max_bytes=budget)
         for family in (
             admin,
@@ -293,6 +300,7 @@ class Hub:
             parts.secrets,
             parts.components.requests,
             parts.admission,
+            audit,
         ):
             for subject, respond in family.subjects.items():
                 await desk.answer(subject, respond)
@@ -319,6 +327,7 @@ class Hub:
             access.permit,
             parts.clock,
             outcomes=self.metrics.logins,
+            told=parts.audit.login,
         )
         await self._callout.start()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -26,6 +27,7 @@ from hub.core.observations import Observations
 from hub.core.registry import Registry
 from hub.core.secrets import Secrets
 from hub.handlers.archiving import DEADLINE
+from hub.handlers.auditing import Audit
 from hub.handlers.canary import Canaries
 from hub.handlers.certificates import Certificates
 from hub.handlers.changes import Changes
@@ -53,6 +55,7 @@ from hub.probes import Probes, unsupported
 from hub.settings import Settings
 from hub.settings.model import DEFAULT_PATH
 from hub.store import streams
+from hub.store.auditlog import AuditLog
 from hub.store.events import EventLog
 from hub.store.jetstream import JetStreamBucket
 from hub.store.lease import LeaderLease
@@ -151,16 +154,29 @@ class Parts:
         await self._work()
 
     async def _make_store(self) -> None:
-        keep = self._supervisor.keep
+        keep, audit = self._supervisor.keep, self._settings.audit
         self.requester = await self._stack.enter_async_context(Requester(self._client, keep=keep))
         self._specs = specs = await streams.ensure_all(
-            self.requester, servers=len(self._client.servers), replicas=self._settings.nats.replicas
+            self.requester,
+            servers=len(self._client.servers),
+            replicas=self._settings.nats.replicas,
+            audit=replace(streams.AUDIT, max_age=audit.max_age, max_bytes=audit.max_bytes),
         )
         self.bucket = JetStreamBucket(self._client, self.requester, specs.registry, keep=keep)
         self.desired = JetStreamBucket(self._client, self.requester, specs.desired, keep=keep)
         self.ledger = JetStreamLedger(self._client, self.requester, specs.config, keep=keep)
         self._secrets_bucket = JetStreamBucket(self._client, self.requester, specs.secrets, keep=keep)
         self._leader = JetStreamBucket(self._client, self.requester, specs.leader, keep=keep)
+        self.audit_log = AuditLog(self._client, self.requester, specs.audit)
+        self.audit = await self._stack.enter_async_context(
+            Audit(
+                self.audit_log if audit.enabled else None,
+                self._hub_id,
+                self.clock,
+                keep=keep,
+                checkpoint=audit.checkpoint,
+            )
+        )
 
     def _make_decisions(self) -> None:
         """What decides and answers from memory."""
@@ -233,6 +249,7 @@ class Parts:
             self.requester,
             self._specs.config,
             self.ledger,
+            self.audit_log,
             self.lease,
             self.clock,
             stack=self._stack,
@@ -365,7 +382,7 @@ class Parts:
             platform,
             self.doubt,
             files=self._how_files_are,
-            secrets=lambda: together((self.secrets.condition, self.admission.condition)),
+            secrets=lambda: together((self.secrets.condition, self.admission.condition, self.audit.condition)),
             limits=lambda: self._limits.condition,
         )
         self._health = HealthReporter(
@@ -444,6 +461,8 @@ class Parts:
         if self.archive.archiving is not None:
             await self.archive.archiving.begin()
             self.keep("config-archive", self.archive.archiving.run, bound=DEADLINE)
+        if self.archive.auditing is not None:
+            self.keep("audit-archive", self.archive.auditing.run, bound=DEADLINE)
         if self._certificates:
             self.keep("certificates", self._certificates.watch)
         for name, loop in self._verifiers.loops():
@@ -534,6 +553,7 @@ class Parts:
                 **self.components.plain(),
                 "hub_rate_limits_shared": lambda: self.limits.shared,
                 **self.admission.plain(),
+                **self.audit.plain(),
             },
         )
 

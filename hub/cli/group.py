@@ -43,6 +43,7 @@ VERBS: Final = {
     "key": Verb("hub.cli.key.group:key", "Make, list and end API keys."),
     "access": Verb("hub.cli.access.group:access", "Prove who somebody is, and say who may do what."),
     "components": Verb("hub.cli.components.group:components", "Show and publish the files that services share."),
+    "audit": Verb("hub.cli.audit.group:audit", "Show who changed what, and verify the record of it."),
     "watch": Verb("hub.cli.watch:watch", "Show what changes, as it changes."),
     "backup": Verb("hub.cli.backup:backup", "Write what cannot be told again to a file."),
     "restore": Verb("hub.cli.restore:restore", "Put back what a backup has."),

@@ -61,6 +61,17 @@ class Permit(Protocol):
         """
 
 
+class Told(Protocol):
+    """Is told of every login."""
+
+    def __call__(self, caller: Caller | None, host: str, outcome: str, reason: str = "") -> None:
+        """See `Audit.login`."""
+
+
+def untold(caller: Caller | None, host: str, outcome: str, reason: str = "") -> None:
+    """Nobody wants to know."""
+
+
 class Callout:
     """Answers the servers.
 
@@ -71,6 +82,7 @@ class Callout:
         permit: Knows what each may use.
         clock: Where to read the time.
         outcomes: Where to count how each ended: `ok`, or the code of an error.
+        told: Told of each, and by what it was proven, or why it was not.
     """
 
     def __init__(
@@ -82,6 +94,7 @@ class Callout:
         clock: Clock,
         *,
         outcomes: Counter[str],
+        told: Told = untold,
     ) -> None:
         self._client = client
         self._authenticator = authenticator
@@ -89,6 +102,7 @@ class Callout:
         self._permit = permit
         self._clock = clock
         self._outcomes = outcomes
+        self._told = told
         self._in_flight = InFlight(AT_ONCE)
         self._sparing = Sparing()
         self._subscription: Subscription | None = None
@@ -124,6 +138,7 @@ class Callout:
         except HubError as error:
             self._outcomes[error.code] += 1
             self._tell(error.message, request)
+            self._told(None, request.client_info.host, error.code, error.message)
             answer = natsjwt.response(request, self._issuer, now=now, refusal=REFUSED)
         except Exception as error:  # whatever somebody presents, the next one is looked at
             self._outcomes["internal"] += 1
@@ -147,7 +162,7 @@ class Callout:
         caller = bound(proof.caller, presented.connection)
         granted = self._permit(proof, caller, _inboxes(presented))
         log.debug("let in", caller=str(caller), credential=proof.credential, host=presented.host)
-        return natsjwt.user(
+        user = natsjwt.user(
             request,
             self._issuer,
             account=SERVICES_ACCOUNT,
@@ -156,6 +171,8 @@ class Callout:
             subscribe=granted.subscribe,
             now=now,
         )
+        self._told(caller, presented.host, "ok", proof.credential)
+        return user
 
     def _tell(self, reason: str, request: AuthorizationRequest | None) -> None:
         if (omitted := self._sparing.take()) is None:

@@ -24,6 +24,7 @@ from hub.handlers.hindsight import Hindsight
 from hub.handlers.proven import Signed
 from hub.store.events import EventLog
 from hub.store.ports import History, Ledger, RevisionConflict
+from hub.telemetry.request import note_change
 from hub.wire import config, subjects
 from hub.wire.codec import Decoder, encode
 
@@ -251,6 +252,7 @@ class Configuration:
             if kind == "canary":
                 self._audience.expect(plan)
             if wish.dry_run or not plan.records:
+                note_change(False)
                 return self._changed(plan, 0)
             await self._admit(plan.records, plan.base)
             try:
@@ -264,6 +266,7 @@ class Configuration:
                 )
                 raise
             else:
+                note_change(True)
                 self._learn(plan, revision)
                 return self._changed(plan, revision)
         raise Unavailable("configuration: others keep changing it; try again")

@@ -14,7 +14,7 @@ from nats.aio.subscription import Subscription
 
 from hub.errors import HubError, InternalError, Overloaded, RateLimited, Unauthenticated
 from hub.handlers.following import Following
-from hub.handlers.gate import Asked, Gate
+from hub.handlers.gate import Asked, Gate, Unproven, Witness
 from hub.handlers.inflight import InFlight
 from hub.handlers.sparing import Sparing
 from hub.telemetry.meter import OK, RequestMeter
@@ -39,12 +39,6 @@ would have the hub speak there in its place."""
 _NOBODY = Following()
 
 
-def _proven(asked: Asked | None) -> Asked:
-    if asked is None:
-        raise Unauthenticated("nothing proves who asks")
-    return asked
-
-
 class Endpoint:
     """Answers the requests on one subject.
 
@@ -67,6 +61,7 @@ class Endpoint:
         following: What is to be told of single requests.
         patient: Whether callers may ask to wait: what was put in flight is then never called slow.
         gate: What requests pass first; None where nobody proves who asks.
+        witness: Is told how requests ended, where there is no gate, which has witnesses of its own.
     """
 
     def __init__(
@@ -83,6 +78,7 @@ class Endpoint:
         following: Following = _NOBODY,
         patient: bool = False,
         gate: Gate | None = None,
+        witness: Witness | None = None,
     ) -> None:
         self._client = client
         self._subject = subject
@@ -95,6 +91,7 @@ class Endpoint:
         self._following = following
         self._patient = patient
         self._gate = gate
+        self._witness: Gate | Witness | None = gate or witness
         self._callers = Callers()
         self._sparing = Sparing()
         self._turned_away: tuple[HubError | None, bytes, dict[str, str]] = None, b"", {}
@@ -121,10 +118,12 @@ class Endpoint:
         request = current_request() or RequestContext()
         self._following.begin(request, self._subject, len(payload))
         caller = current_caller()
-        asked = None if caller is None else Asked(caller, self._subject, payload)
+        asked = self._unproven(payload) if caller is None else Asked(caller, self._subject, payload)
         try:
             if self._gate is not None:
-                self._gate.admit(_proven(asked))
+                if not isinstance(asked, Asked):
+                    raise Unauthenticated("nothing proves who asks")
+                self._gate.admit(asked)
             answer = self._respond(payload)
             reply = answer if isinstance(answer, bytes) else await self._in_flight.hold(answer)
         except Exception as cause:  # noqa: BLE001  # it is raised again, as an error of the contract
@@ -141,7 +140,7 @@ class Endpoint:
         try:
             caller, has_more = self._callers.caller(raw)
         except Unauthenticated as error:
-            await self._refuse(message, error, None, perf_counter())
+            await self._refuse(message, error, None, perf_counter(), self._unproven(message.data))
             return
         asked = Asked(caller, self._subject, message.data)
         plain = not has_more and not self._following.everything
@@ -159,7 +158,11 @@ class Endpoint:
             await self._answer(message, message.headers if has_more else None, asked, admitted=plain)
 
     async def _on_message(self, message: Msg) -> None:
-        await self._answer(message, message.headers)
+        await self._answer(message, message.headers, self._unproven(message.data))
+
+    def _unproven(self, payload: bytes) -> Unproven | None:
+        """What a witness is told of a request that nobody has proven to have made; None where there is no witness."""
+        return None if self._witness is None else Unproven(self._subject, payload)
 
     async def _turn_away(self, message: Msg, error: RateLimited, asked: Asked) -> None:
         """Refuse one of too many in as few steps as can be, since there are more to come.
@@ -177,14 +180,14 @@ class Endpoint:
         self,
         message: Msg,
         headers: Mapping[str, str] | None,
-        asked: Asked | None = None,
+        asked: Asked | Unproven | None,
         *,
         admitted: bool = False,
     ) -> None:
         began = perf_counter()
         request = self._enter(message, headers) if headers is not None or self._following.everything else None
         try:
-            if asked is not None and self._gate is not None and not admitted:
+            if self._gate is not None and isinstance(asked, Asked) and not admitted:
                 self._gate.admit(asked)
             if self._on_headers is not None and headers is not None:
                 self._on_headers(message.data, headers)
@@ -199,8 +202,8 @@ class Endpoint:
             seconds = perf_counter() - began
             if request is None and seconds < self._following.slow:
                 self._meter.observe(OK, seconds)  # the short way: tens of thousands a second come here
-                if asked is not None and self._gate is not None:
-                    self._gate.saw(asked, OK)
+                if asked is not None and self._witness is not None:
+                    self._witness.saw(asked, OK)
             else:
                 self._done(request, OK, 0, seconds, (len(message.data), len(answer)), asked)
         finally:
@@ -219,7 +222,7 @@ class Endpoint:
         answer: Coroutine[Any, Any, bytes],
         request: RequestContext | None,
         began: float,
-        asked: Asked | None,
+        asked: Asked | Unproven | None,
     ) -> None:
         if request is None:
             with RequestContext() as request:  # of which the task takes its own copy along
@@ -237,7 +240,7 @@ class Endpoint:
         answer: Coroutine[Any, Any, bytes],
         request: RequestContext,
         began: float,
-        asked: Asked | None,
+        asked: Asked | Unproven | None,
     ) -> None:
         try:
             reply = await answer
@@ -260,7 +263,7 @@ class Endpoint:
         cause: Exception,
         request: RequestContext | None,
         began: float,
-        asked: Asked | None = None,
+        asked: Asked | Unproven | None = None,
         *,
         waited: bool = False,
     ) -> None:
@@ -289,13 +292,13 @@ class Endpoint:
         status: int,
         seconds: float,
         sizes: tuple[int, int],
-        asked: Asked | None,
+        asked: Asked | Unproven | None,
         *,
         waited: bool = False,
     ) -> None:
         self._meter.observe(outcome, seconds)
-        if asked is not None and self._gate is not None:
-            self._gate.saw(asked, outcome)
+        if asked is not None and self._witness is not None:
+            self._witness.saw(asked, outcome)
         if request is not None or seconds >= self._following.slow:
             self._following.end(request, self._subject, outcome, status, seconds, sizes, waited=waited)
 

@@ -21,6 +21,19 @@ class Asked:
     payload: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Unproven:
+    """One request of somebody who has not proven who he is, or did not have to."""
+
+    subject: str
+    payload: bytes
+
+    @property
+    def caller(self) -> None:
+        """Nobody knows."""
+        return None
+
+
 class Guard(Protocol):
     """Lets requests through, or refuses them. It decides at once: nothing is awaited before a request is admitted."""
 
@@ -35,7 +48,7 @@ class Guard(Protocol):
 class Witness(Protocol):
     """Is told how each request ended. It keeps what it is told within bounds, and never fails."""
 
-    def saw(self, asked: Asked, outcome: str) -> None:
+    def saw(self, asked: Asked | Unproven, outcome: str) -> None:
         """It ended: `ok`, or with the code of an error."""
 
 
@@ -55,12 +68,16 @@ class Gate:
         """The same, with another guard that is asked before all others."""
         return Gate((guard, *self._guards), self._witnesses)
 
+    def tell(self, witness: Witness) -> None:
+        """Tell one more witness from now on."""
+        self._witnesses += (witness,)
+
     def admit(self, asked: Asked) -> None:
         """Let a request through. Raises as the first guard does that refuses it."""
         for guard in self._guards:
             guard.admit(asked)
 
-    def saw(self, asked: Asked, outcome: str) -> None:
+    def saw(self, asked: Asked | Unproven, outcome: str) -> None:
         """Tell the witnesses how it ended."""
         for witness in self._witnesses:
             witness.saw(asked, outcome)

@@ -8,6 +8,7 @@ import structlog
 
 from hub.errors import HubError
 from hub.handlers.authenticator import Authenticator
+from hub.handlers.callout import Told, untold
 from hub.handlers.sparing import Sparing
 from hub.identity.proof import Presented, Proof
 
@@ -20,12 +21,16 @@ class HttpLogins:
     Args:
         authenticator: Knows who presents what.
         outcomes: Where to count how each ended: `ok`, or the code of an error.
+
+    Attributes:
+        told: Told of those that fail. Who is let in says so with every request, and is named by what he changes.
     """
 
     def __init__(self, authenticator: Authenticator, outcomes: Counter[str]) -> None:
         self._authenticator = authenticator
         self._outcomes = outcomes
         self._sparing = Sparing()
+        self.told: Told = untold
 
     def holds(self, proof: Proof) -> bool:
         """Whether what was proven still is."""
@@ -37,6 +42,7 @@ class HttpLogins:
             proof = await self._authenticator.prove(presented)
         except HubError as error:
             self._outcomes[error.code] += 1
+            self.told(None, presented.host, error.code, error.message)
             if (omitted := self._sparing.take()) is not None:
                 log.warning(
                     "login refused", via="http", reason=error.message, host=presented.host, omitted_before=omitted

@@ -17,6 +17,7 @@ from hub.handlers.configschemas import RegisteredSchemas
 from hub.store.events import EventLog
 from hub.store.ports import Bucket, RevisionConflict
 from hub.telemetry.metrics import Metrics
+from hub.telemetry.request import note_change
 from hub.wire import subjects
 from hub.wire.codec import Decoder, encode
 from hub.wire.discovery import Discover, Discovered
@@ -96,6 +97,7 @@ class Registration:
             admission = self._registry.admit(request, self._clock.now(), self._clock.wall, source)
             if not admission.changed and await self._is_stored(admission):
                 self._metrics.registrations["unchanged"] += 1
+                note_change(False)
                 return admission.record, admission.expected
             value = encode(admission.record)
             self._check_size(value)
@@ -107,6 +109,7 @@ class Registration:
                 marker = stored.revision if stored.record is None else 0
                 continue
             self._registry.admitted(admission.record, revision, self._clock.now())
+            note_change(True)
             self._metrics.registrations["new" if admission.is_new else "updated"] += 1
             if admission.is_new:
                 self._events.append(happened("service.registered", admission.record, revision, self._clock.wall()))

@@ -25,7 +25,7 @@ class Wellbeing:
         dependencies: Those that are configured.
         doubt: Why the hub doubts what it hears, if it does.
         files: How the files are that it is given: configuration, components, certificates.
-        secrets: How its secrets are.
+        secrets: How what it keeps for security is: its secrets, and the audit.
         limits: How its rate limits are.
     """
 

@@ -180,6 +180,15 @@ class Archive(_Section, frozen=True, kw_only=True):
     log_max_bytes: Annotated[int, Meta(ge=1_048_576, le=1_099_511_627_776)] = 268_435_456
 
 
+class Audit(_Section, frozen=True, kw_only=True):
+    """The record of who changed what, and who was refused."""
+
+    enabled: bool = True
+    max_age: Annotated[float, Meta(ge=60, le=315_360_000)] = 7_776_000.0
+    max_bytes: Annotated[int, Meta(ge=1_048_576, le=1_099_511_627_776)] = 536_870_912
+    checkpoint: Annotated[float, Meta(ge=0.1, le=3600)] = 60.0
+
+
 class Secrets(_Section, frozen=True, kw_only=True):
     """What the secrets that configurations refer to are encrypted with."""
 
@@ -311,6 +320,7 @@ class Settings(_Section, frozen=True, kw_only=True):
     micro: Micro = Micro()
     config: Config = Config()
     archive: Archive = Archive()
+    audit: Audit = Audit()
     secrets: Secrets = Secrets()
     components: Components = Components()
     health: Health = Health()

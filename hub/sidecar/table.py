@@ -9,6 +9,7 @@ from hub.sidecar.change import OneChange, one_change
 from hub.sidecar.feed import EVENTS
 from hub.sidecar.row import Row
 from hub.sidecar.translation import with_probe
+from hub.wire.audit import AuditFound, SearchAudit
 from hub.wire.channels import CHANNELS
 from hub.wire.components import Components, GetComponents
 from hub.wire.config import (
@@ -463,6 +464,18 @@ TABLE: Final = (
         reply=AccessChanged,
         refusals=(404,),
         example="-X DELETE",
+    ),
+    Row(
+        method="GET",
+        path="/audit",
+        audience="operators",
+        answers="`hub.audit.search`, oldest first, with `ETag`, and `Link` to the next page: who changed what",
+        handle=answers.listed,
+        channel=_ON["search-audit"],
+        query=SearchAudit,
+        reply=AuditFound,
+        refusals=(504,),
+        conditional=True,
     ),
     Row(
         method="GET",

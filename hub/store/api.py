@@ -114,6 +114,18 @@ class _Found(Struct, frozen=True):
     message: _Located
 
 
+class StoredMessage(Struct, frozen=True):
+    """A message as the leader of its stream has it. `time` is when it was stored, as JetStream writes it."""
+
+    seq: int
+    time: str
+    data: bytes = b""
+
+
+class _FoundWhole(Struct, frozen=True):
+    message: StoredMessage
+
+
 class StreamMissing(NotFound):
     """The stream does not exist."""
 
@@ -136,6 +148,7 @@ _subjects = msgspec.json.Decoder(_Subjects)
 _consumer_info = msgspec.json.Decoder(ConsumerInfo)
 _stream_names = msgspec.json.Decoder(_StreamNames)
 _found = msgspec.json.Decoder(_Found)
+_found_whole = msgspec.json.Decoder(_FoundWhole)
 _anything = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -240,6 +253,16 @@ class JetStreamApi:
                 return 0
             raise
         return found.message.seq
+
+    async def last_message(self, stream: str, subject: str) -> StoredMessage | None:
+        """The newest message on a subject; None where there is none. The leader answers, so that it is the newest."""
+        try:
+            body = _encode({"last_by_subj": subject})
+            return (await self._call(f"STREAM.MSG.GET.{stream}", body, _found_whole)).message
+        except ApiRefused as error:
+            if error.err_code == NO_MESSAGE:
+                return None
+            raise
 
     async def _call(self, verb: str, body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
@@ -176,6 +177,40 @@ class Shelf(NamedTuple):
     entries: list[Entry]
     more: bool
     mark: Mark
+
+
+class AuditMessage(NamedTuple):
+    """One message of the stream of the audit: some entries of a chain, a line each.
+
+    Attributes:
+        sequence: Its sequence.
+        stored: When NATS took it.
+        chain: Under which chain.
+        lines: The entries.
+    """
+
+    sequence: int
+    stored: datetime
+    chain: str
+    lines: list[bytes]
+
+
+class ArchivedEntry(NamedTuple):
+    """An entry of the audit as PostgreSQL has it.
+
+    Attributes:
+        row: Its place there.
+        sequence: That of the message that it was in.
+        stored: When NATS took that.
+        chain: Under which chain it was stored.
+        line: The entry, byte for byte.
+    """
+
+    row: int
+    sequence: int
+    stored: datetime
+    chain: str
+    line: str
 
 
 class Archive(Protocol):

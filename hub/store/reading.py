@@ -68,7 +68,9 @@ def read_entry(spec: Readable, reply: Msg) -> Entry | None:
     )
 
 
-async def read_page(client: Client, spec: Readable, keys: str, *, after: int, timeout: float) -> Page:
+async def read_page(
+    client: Client, spec: Readable, keys: str, *, after: int, timeout: float, most: int = PAGE, size: int = PAGE_BYTES
+) -> Page:
     """Read entries of a bucket that are newer than the revision `after`. In a cluster any replica answers.
 
     Args:
@@ -77,12 +79,14 @@ async def read_page(client: Client, spec: Readable, keys: str, *, after: int, ti
         keys: A key, or a pattern of keys (`>` for all).
         after: The revision to begin after.
         timeout: Seconds until the whole page must be there.
+        most: How many entries at most.
+        size: After how many bytes the server ends the page.
 
     Raises:
         Unavailable, DeadlineExceeded: it cannot be read.
     """
     reading = _Reading(spec)
-    request = {"next_by_subj": spec.prefix + keys, "seq": after + 1, "batch": PAGE, "max_bytes": PAGE_BYTES}
+    request = {"next_by_subj": spec.prefix + keys, "seq": after + 1, "batch": most, "max_bytes": size}
     inbox = client.new_inbox()
     try:
         subscription = await subscribe_direct(client, inbox, reading.on_message)

@@ -119,6 +119,7 @@ class StreamSpec:
         max_bytes: Upper bound of the stored bytes; the oldest go first.
         dedup_window: Seconds within which a message id is taken only once.
         replicas: Servers that hold it. A stream that already has more keeps them.
+        for_good: Whether nobody may take a message out before its time: no deletion, and no purge.
     """
 
     stream: str
@@ -127,6 +128,7 @@ class StreamSpec:
     max_bytes: int = 256 * 1024 * 1024
     dedup_window: float = 120.0
     replicas: int = 1
+    for_good: bool = False
 
     def config(self) -> dict[str, Any]:
         """The stream's configuration in the words of JetStream's API; durations in nanoseconds."""
@@ -139,6 +141,7 @@ class StreamSpec:
             "duplicate_window": round(self.dedup_window * _NANOSECONDS),
             "num_replicas": self.replicas,
             "allow_direct": True,
+            **({"deny_delete": True, "deny_purge": True} if self.for_good else {}),
         }
 
 
@@ -198,6 +201,14 @@ COMPONENTS: Final = ObjectsSpec(subjects.COMPONENTS_STORE)
 LEADER: Final = BucketSpec(subjects.LEADER_BUCKET)
 EVENTS: Final = StreamSpec(subjects.EVENTS_STREAM, (f"{subjects.EVENTS_PREFIX}>",))
 
+AUDIT: Final = StreamSpec(
+    subjects.AUDIT_STREAM,
+    (f"{subjects.AUDIT_PREFIX}*",),
+    max_age=90 * 86_400.0,
+    max_bytes=512 * 1024 * 1024,
+    for_good=True,
+)
+
 
 class Specs(NamedTuple):
     """What the hub stores in, each held by as many servers as could be had."""
@@ -211,9 +222,10 @@ class Specs(NamedTuple):
     components: ObjectsSpec
     leader: BucketSpec
     events: StreamSpec
+    audit: StreamSpec
 
 
-async def ensure_all(requester: Requester, *, servers: int, replicas: int) -> Specs:
+async def ensure_all(requester: Requester, *, servers: int, replicas: int, audit: StreamSpec = AUDIT) -> Specs:
     """Make every stream of the hub exist.
 
     Args:
@@ -221,18 +233,19 @@ async def ensure_all(requester: Requester, *, servers: int, replicas: int) -> Sp
         servers: How many servers NATS is known to have.
         replicas: How many of them shall hold each stream. 0 takes up to three, and a single one where a cluster that is
             not whole yet gives no more; a hub that starts later asks for the rest.
+        audit: What the stream of the audit shall be.
 
     Raises:
         StartupError: as `ensure`.
     """
     wanted = wanted_replicas(replicas, servers=servers)
     try:
-        return await _ensure_replicated(requester, wanted)
+        return await _ensure_replicated(requester, wanted, audit)
     except TooFewServers as error:
         if replicas or wanted == 1:
             raise
         log.warning("streams cannot be replicated yet; one server holds them", reason=error.message)
-        return await _ensure_replicated(requester, 1)
+        return await _ensure_replicated(requester, 1, audit)
 
 
 def wanted_replicas(replicas: int, *, servers: int) -> int:
@@ -244,7 +257,7 @@ class TooFewServers(StartupError):
     """The cluster has not as many servers as shall hold a stream, or not yet."""
 
 
-async def _ensure_replicated(requester: Requester, replicas: int) -> Specs:
+async def _ensure_replicated(requester: Requester, replicas: int, audit: StreamSpec) -> Specs:
     specs = Specs(
         registry=replace(REGISTRY, replicas=replicas),
         desired=replace(DESIRED, replicas=replicas),
@@ -255,6 +268,7 @@ async def _ensure_replicated(requester: Requester, replicas: int) -> Specs:
         components=replace(COMPONENTS, replicas=replicas),
         leader=replace(LEADER, replicas=replicas),
         events=replace(EVENTS, replicas=replicas),
+        audit=replace(audit, replicas=replicas),
     )
     patience = _PATIENCE if replicas == 1 else _ELECTION
     for spec in specs:

@@ -206,6 +206,14 @@ CATALOGUE: Final = (
         "Changes that were gone before this replica could write them to PostgreSQL.",
         ("stream",),
     ),
+    Described("hub_audit_written_total", "counter", "Entries of the audit that this replica has written."),
+    Described("hub_audit_lost_total", "counter", "Entries of the audit that were lost, too many having had to wait."),
+    Described("hub_audit_waiting", "gauge", "Entries of the audit that are not stored yet."),
+    Described(
+        "hub_audit_foreign_total",
+        "counter",
+        "Times that a chain of the audit was found to be other than this replica has written it.",
+    ),
     Described(
         "hub_tls_expires_seconds",
         "gauge",

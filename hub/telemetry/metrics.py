@@ -26,6 +26,7 @@ _OWN: Final = (
     "hub_watch_",
     "hub_config_",
     "hub_archive_",
+    "hub_audit_",
     "hub_components_",
     "hub_secrets",
     "hub_login_",

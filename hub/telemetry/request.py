@@ -38,17 +38,19 @@ class RequestContext:
 
     Attributes:
         named: Whether the reply names the request: because the caller did, or because it failed.
+        changes: Whether it changes something; None where nobody has said so.
         traced: Whether the caller said which trace the request is part of; so does the reply then.
         traceparent: What is passed on as `traceparent`: the caller's, or that of the hub's own span below it.
         tracestate: What is passed on as `tracestate`.
         span: The hub's own span of the request, where there is one (see `tracing`).
     """
 
-    __slots__ = ("_id", "_token", "named", "span", "traced", "traceparent", "tracestate")
+    __slots__ = ("_id", "_token", "changes", "named", "span", "traced", "traceparent", "tracestate")
 
     def __init__(self, request_id: str = "", traceparent: str = "", tracestate: str = "") -> None:
         self._id = request_id
         self.named = bool(request_id)
+        self.changes: bool | None = None
         self.traced = bool(traceparent)
         self.traceparent = traceparent
         self.tracestate = tracestate
@@ -76,6 +78,11 @@ class RequestContext:
         """The caller's id for the request, or one of ours from the first look on."""
         if not self._id:
             self._id = new_request_id()
+        return self._id
+
+    @property
+    def known_id(self) -> str:
+        """The id, where somebody was or will be told of it; else none."""
         return self._id
 
     def reply_headers(self, *, failed: bool = False) -> dict[str, str]:
@@ -112,6 +119,16 @@ class RequestContext:
 def current_request() -> RequestContext | None:
     """The request on whose behalf this runs; None in what the hub does of its own accord."""
     return _current.get()
+
+
+def note_change(so: bool) -> None:
+    """Say whether the request that is being handled changes something, or asks for what is so already, or for a trial.
+
+    Of several that are said, one that it does holds.
+    """
+    request = _current.get()
+    if request is not None and not request.changes:
+        request.changes = so
 
 
 def current_caller() -> Caller | None:

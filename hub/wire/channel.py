@@ -7,6 +7,7 @@ from typing import Final, Literal, get_args
 from msgspec import Struct
 
 from hub.wire import subjects
+from hub.wire.audit import CHAIN_PATTERN
 from hub.wire.event import EventType
 from hub.wire.names import INSTANCE_PATTERN, SERVICE_PATTERN
 from hub.wire.roles import Right
@@ -142,6 +143,10 @@ PARAMETERS: Final[dict[str, Parameter]] = {
         + ", ".join(sorted(subjects.RESERVED_NAMES))
         + f", {subjects.RESERVED_PREFIX}<name>.",
         pattern=SERVICE_PATTERN,
+    ),
+    "chain": Parameter(
+        description="Name of a chain of the audit: the id of the hub that writes it, and when that started.",
+        pattern=CHAIN_PATTERN,
     ),
     "type": Parameter(
         description="Type of the event, two tokens of the subject.",

@@ -12,6 +12,7 @@ from msgspec import Struct
 from hub.wire import subjects
 from hub.wire.accesschannels import ACCESS_CHANNELS
 from hub.wire.admin import Desires, Drain, GetDesired, Maintenance, OverrideMetadata, OverrideWeight, Undrain
+from hub.wire.audit import AuditEntry
 from hub.wire.channel import BRIDGE, EXTERNAL, HUB, OPERATOR, PROMETHEUS, READER, SERVICE, Channel, request
 from hub.wire.components import (
     ComponentsRecord,
@@ -196,6 +197,15 @@ CHANNELS: Final[tuple[Channel, ...]] = (
         subscribers=(SERVICE, OPERATOR, READER, BRIDGE),
         payload=CloudEvent,
         description=f"What happened, as CloudEvents 1.0, kept in the stream {subjects.EVENTS_STREAM}.",
+    ),
+    Channel(
+        name="audit",
+        address=subjects.AUDIT_PREFIX + "{chain}",
+        kind="stream",
+        publishers=(HUB,),
+        subscribers=(HUB,),
+        payload=AuditEntry,
+        description=f"Who changed what, one entry a line, in the stream {subjects.AUDIT_STREAM}; for hubs alone.",
     ),
     Channel(
         name="observed",

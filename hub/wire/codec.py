@@ -136,6 +136,8 @@ def wanted(kind: inspect.Type, steps: list[str]) -> str | None:
         return "an object"
     if isinstance(kind, inspect.BoolType):
         return "true or false"
+    if isinstance(kind, inspect.DateTimeType):
+        return "a time such as 2026-03-01T09:00:00Z"
     return None
 
 

@@ -7,6 +7,17 @@ from typing import Final
 from msgspec import Struct
 
 from hub.wire.admin import Desires, Drain, GetDesired, Maintenance, OverrideMetadata, OverrideWeight, Undrain
+from hub.wire.audit import (
+    ArchivedAuditPage,
+    AuditEntry,
+    AuditFound,
+    AuditHead,
+    AuditHeads,
+    AuditPage,
+    ReadArchivedAudit,
+    ReadAudit,
+    SearchAudit,
+)
 from hub.wire.components import (
     Components,
     ComponentsHistory,
@@ -160,6 +171,15 @@ MESSAGES: Final[dict[str, type[Struct]]] = {
     "rollback-components": RollbackComponents,
     "components-published": ComponentsPublished,
     "components-record": ComponentsRecord,
+    "audit-entry": AuditEntry,
+    "search-audit": SearchAudit,
+    "audit-found": AuditFound,
+    "read-audit": ReadAudit,
+    "audit-page": AuditPage,
+    "read-archived-audit": ReadArchivedAudit,
+    "archived-audit-page": ArchivedAuditPage,
+    "audit-head": AuditHead,
+    "audit-heads": AuditHeads,
     "record": Record,
     "event": CloudEvent,
     "announcement": Announcement,

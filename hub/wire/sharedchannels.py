@@ -1,10 +1,20 @@
-"""The requests about what all share and keep: configuration, secrets, components; a part of `channels`."""
+"""The requests about what all share and keep: configuration, secrets, components, audit; a part of `channels`."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from hub.wire import subjects
+from hub.wire.audit import (
+    ArchivedAuditPage,
+    AuditFound,
+    AuditHead,
+    AuditHeads,
+    AuditPage,
+    ReadArchivedAudit,
+    ReadAudit,
+    SearchAudit,
+)
 from hub.wire.channel import EXTERNAL, HUB, OPERATOR, READER, SERVICE, Channel, request
 from hub.wire.components import (
     Components,
@@ -253,6 +263,34 @@ SHARED_CHANNELS: Final[tuple[Channel, ...]] = (
         RekeySecrets,
         Rekeyed,
         "Encrypts with the current key what is encrypted with another.",
+    ),
+    request(
+        "search-audit",
+        subjects.AUDIT_SEARCH,
+        SearchAudit,
+        AuditFound,
+        "Who changed what, and who was refused?",
+    ),
+    request(
+        "read-audit",
+        subjects.AUDIT_READ,
+        ReadAudit,
+        AuditPage,
+        "What is stored in the audit, byte for byte? For who verifies it.",
+    ),
+    request(
+        "read-archived-audit",
+        subjects.AUDIT_ARCHIVED,
+        ReadArchivedAudit,
+        ArchivedAuditPage,
+        "What does PostgreSQL have of the audit, byte for byte? For who verifies it.",
+    ),
+    request(
+        "audit-head",
+        subjects.AUDIT_HEAD,
+        AuditHead,
+        AuditHeads,
+        "What is the newest entry of every chain of the audit? To be kept elsewhere.",
     ),
 )
 """In the order in which somebody meets them."""

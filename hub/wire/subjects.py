@@ -49,6 +49,10 @@ COMPONENTS_GET: Final = "hub.components.get"
 COMPONENTS_HISTORY: Final = "hub.components.history"
 COMPONENTS_PUBLISH: Final = "hub.components.publish"
 COMPONENTS_ROLLBACK: Final = "hub.components.rollback"
+AUDIT_READ: Final = "hub.audit.read"
+AUDIT_ARCHIVED: Final = "hub.audit.archived"
+AUDIT_SEARCH: Final = "hub.audit.search"
+AUDIT_HEAD: Final = "hub.audit.head"
 METRICS: Final = "hub.metrics"
 HEALTH: Final = "hub.health"
 OBSERVED: Final = "hub.observed"
@@ -67,6 +71,7 @@ SECRET_DELTA_PREFIX: Final = "hub.delta.secret."
 COMPONENTS_DELTA: Final = "hub.delta.components"
 CONFIG_REMIND_PREFIX: Final = "hub.config.remind."
 EVENTS_PREFIX: Final = "hub.events."
+AUDIT_PREFIX: Final = "hub.audit.chain."
 MICRO_PREFIX: Final = "$SRV."
 MICRO_ANSWERS: Final = "_INBOX.central-hub.micro"
 """Where services answer the hub's `$SRV.PING`: an inbox that all replicas share, so that each hears who is alive."""
@@ -81,6 +86,7 @@ MANIFESTS_KEY: Final = "components"
 COMPONENTS_STORE: Final = "hub-components"
 LEADER_BUCKET: Final = "hub-leader"
 EVENTS_STREAM: Final = "HUB_EVENTS"
+AUDIT_STREAM: Final = "HUB_AUDIT"
 
 RESERVED_NAMES: Final = frozenset({"hub", "nats", "kafka", "database", "cache", "bridge"})
 RESERVED_PREFIX: Final = "db-"
@@ -139,6 +145,11 @@ def config_remind(key: str) -> str:
 def event(event_type: str) -> str:
     """Where events of a type (`service.registered`) are published into the stream `HUB_EVENTS`."""
     return EVENTS_PREFIX + event_type
+
+
+def audit_chain(chain: str) -> str:
+    """Where the hub writes the chain of that name into the stream `HUB_AUDIT`."""
+    return AUDIT_PREFIX + chain
 
 
 def micro(verb: str, name: str, instance_id: str) -> tuple[str, str, str]:

@@ -14,6 +14,7 @@ from hub.wire.config import EVERYBODY
 from hub.wire.event import EventType
 from hub.wire.fault import ErrorReply
 from hub.wire.messages import MESSAGES, message_name
+from hub.wire.mutations import HARMLESS, MUTATING
 
 _SUBJECTS = {
     name: value
@@ -63,6 +64,16 @@ def test_what_is_requested_is_answered_by_one_replica_unless_each_is_asked_about
 
 
 @each_channel
+def test_what_is_said_to_the_hub_changes_something_or_does_not(channel: Channel) -> None:
+    decided = (channel.name in MUTATING) + (channel.name in HARMLESS)
+    assert decided == (HUB in channel.subscribers and channel.publishers != (HUB,)), "say so in hub/wire/mutations.py"
+
+
+def test_nothing_is_said_to_change_something_that_is_not_there() -> None:
+    assert {channel.name for channel in CHANNELS} >= MUTATING | HARMLESS
+
+
+@each_channel
 def test_its_messages_have_schemas(channel: Channel) -> None:
     for kind in (channel.payload, channel.reply):
         assert kind is None or MESSAGES[message_name(kind)] is kind
@@ -81,6 +92,7 @@ def test_its_messages_have_schemas(channel: Channel) -> None:
         ("config-delta", subjects.config_delta(EVERYBODY)),
         ("secret-delta", subjects.secret_delta("db-password")),
         ("config-remind", subjects.config_remind("engine.a1")),
+        ("audit", subjects.audit_chain("hub-1a2b3c4d-20260301T090000Z")),
         *(("events", subjects.event(kind)) for kind in get_args(EventType)),
     ],
 )

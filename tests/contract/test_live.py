@@ -49,6 +49,7 @@ async def test_the_life_of_an_instance_is_told_as_the_contract_says(hub: HubProc
         await _configure(client)
         await _keep_secrets(client)
         await _distribute(client, hub)
+        await _look_back(client)
         await until(lambda: all(heard.values()), f"every subject of the hub is heard, not {list(heard)}")
         await until(lambda: len(heard["registry-delta"]) >= 3 and len(heard["events"]) >= 3, "the deregistration")
     for name, messages in heard.items():
@@ -140,6 +141,16 @@ async def _distribute(client: Client, hub: HubProcess) -> None:
     await _ask(client, "components-history", _golden("components-history-query.minimal"))
     await _ask(client, "publish-components", {"tree": newest["tree"], "revision": newest["revision"]})
     await _ask(client, "rollback-components", {"target": newest["revision"]})
+
+
+async def _look_back(client: Client) -> None:
+    for name, golden in (
+        ("search-audit", "search-audit.all"),
+        ("read-audit", "read-audit.all"),
+        ("read-archived-audit", "read-archived-audit.all"),
+        ("audit-head", "audit-head"),
+    ):
+        await _ask(client, name, _golden(golden))
 
 
 async def _ask(client: Client, name: str, payload: Any) -> None:

@@ -166,6 +166,7 @@ async def test_every_replica_goes_on_when_the_streams_are_deleted_under_it(tmp_p
             await register(client, "before", liveness="heartbeat")
             for stream in (
                 "HUB_EVENTS",
+                "HUB_AUDIT",
                 "KV_hub-leader",
                 "KV_hub-config",
                 "KV_hub-secrets",

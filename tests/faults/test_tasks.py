@@ -132,7 +132,7 @@ TASKS = (
         "key-uses",
         "kicking",
     ),
-    *("component-files", "component-garbage", "issuer-keys-1", "rate-limits"),
+    *("component-files", "component-garbage", "issuer-keys-1", "rate-limits", "audit"),
     *("adoption-rounds", "adoption-intake"),
     *("replicas", "declared-checks", "ttl-checks", "probes", "findings-rounds"),
 )

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from hub.core.incarnations import began, moment
-from hub.core.migrations import Migration, SchemaRefused
-from hub.errors import Unavailable
 from hub.store.ports import Entry, Logged, Mark, Shelf
 from hub.store.postgres.database import Database, ValueRefused
-from hub.store.postgres.migrating import migrate
 from hub.store.postgres.rows import Row, entry_of, row_of
+from hub.store.postgres.tables import Tables
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
 log = structlog.get_logger(__name__)
 
-MIGRATE_WITHIN: Final = 10.0
 WRITE_WITHIN: Final = 8.0
 READ_WITHIN: Final = 1.5
 _AT_ONCE: Final = 100
 _BYTES: Final = 4 * 1024 * 1024
 """After so many bytes no more rows are read for one answer."""
-_SCHEMA: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _ENDLESS: Final = 2**63
 
 
@@ -45,24 +40,17 @@ class PostgresArchive:
     """
 
     def __init__(self, database: Database, stream: str, schema: str) -> None:
-        if not _SCHEMA.fullmatch(schema):
-            raise ValueError(f"schema: expected a name of [a-z0-9_], got {schema!r}")
         self._database = database
         self._stream = stream
         self._schema = schema
-        self._is_open = False
+        self._tables = Tables(database, schema)
         self._history_sql = _HISTORY.format(schema=schema)
         self._at_sql = _AT.format(schema=schema)
         self._mark_sql = _MARK.format(schema=schema)
 
     async def open(self) -> None:
         """See `Archive.open`: the first time, and after any trouble, bring the tables up to date."""
-        if self._is_open and self._database.trouble is None:
-            return
-        taken = await self._database.run(self._migrate, within=MIGRATE_WITHIN)
-        self._is_open = True
-        if taken:
-            log.info("tables brought up to date", schema=self._schema, steps=[step.name for step in taken])
+        await self._tables.open()
 
     async def mark(self, incarnation: str) -> Mark:
         """See `Archive.mark`."""
@@ -82,7 +70,7 @@ class PostgresArchive:
 
     async def history(self, incarnation: str, key: str, *, before: int = 0, limit: int = 64) -> Shelf:
         """See `Archive.history`."""
-        self._check_reachable()
+        self._tables.check()
 
         async def read(connection: PoolConnectionProxy[Any]) -> Shelf:
             mark = await self._mark(connection, incarnation)  # first, so that no row up to there is missed
@@ -92,7 +80,7 @@ class PostgresArchive:
 
     async def at(self, incarnation: str, key: str, revision: int) -> Entry | None:
         """See `Archive.at`."""
-        self._check_reachable()
+        self._tables.check()
         if not 1 <= revision < _ENDLESS:
             return None
 
@@ -101,12 +89,6 @@ class PostgresArchive:
             return None if row is None else entry_of(key, revision, row[0], row[1])
 
         return await self._database.run(read, within=READ_WITHIN)
-
-    async def _migrate(self, connection: PoolConnectionProxy[Any]) -> list[Migration]:
-        try:
-            return await migrate(connection, self._schema)
-        except SchemaRefused as error:
-            raise SchemaRefused(f"the schema {self._schema} in PostgreSQL: {error.message}") from None
 
     async def _append(self, incarnation: str, rows: Sequence[Row], mark: Mark | None) -> None:
         schema = self._schema
@@ -153,12 +135,6 @@ class PostgresArchive:
             if len(rows) < asked:
                 return Shelf(entries[:limit], len(entries) > limit, mark)
         return Shelf(entries[:limit], True, mark)
-
-    def _check_reachable(self) -> None:
-        if not self._is_open:
-            raise self._database.trouble or Unavailable("PostgreSQL: not looked at yet")
-        if self._database.trouble is not None:
-            raise self._database.trouble
 
 
 _MARK: Final = "SELECT reached, log, sequence FROM {schema}.feeds WHERE stream = $1 AND incarnation = $2"

@@ -1,0 +1,1 @@
+"""The verbs of `hub audit`, one file each."""
