@@ -31,7 +31,30 @@ async def measure(folder: Path, pace: Pace, say: Say) -> list[Row]:
     """Throughput, all of it from one client process: as it comes, and where nobody waits for the disk."""
     rows = await _compare(HubProcess(folder / "hub"), "", Bar(">=", 0.7), pace, say)
     quick = HubProcess(folder / "quick", variables={"HUB_NATS_SYNC": "interval"})
-    return rows + await _compare(quick, ", nats.sync = interval", None, pace, say)
+    rows += await _compare(quick, ", nats.sync = interval", None, pace, say)
+    return [*rows, await _with_and_without_audit(folder, pace, say)]
+
+
+async def _with_and_without_audit(folder: Path, pace: Pace, say: Say) -> Row:
+    """What it costs that every registration has an entry in the audit; two hubs, in turn."""
+    with (
+        HubProcess(folder / "audited") as audited,
+        HubProcess(folder / "silent", variables={"HUB_AUDIT_ENABLED": "false"}) as silent,
+    ):
+        async with requesting(audited.nats_url) as (_, one), requesting(silent.nats_url) as (_, other):
+            rounds = count()
+
+            async def register(requester: Requester) -> float:
+                messages = registrations(f"r{next(rounds)}", pace.registrations)
+                rate = await _timed(partial(ask, requester, "hub.register"), messages)
+                await asyncio.sleep(_SETTLE)
+                return rate
+
+            what = f"hub.register, {IN_FLIGHT} in flight: throughput with the audit / without"
+            figures = await in_turn(
+                what, pace, {"with": partial(register, one), "without": partial(register, other)}, say
+            )
+    return Row.compared(what, "/s", figures["with"], figures["without"])
 
 
 async def _compare(process: HubProcess, how: str, bar: Bar | None, pace: Pace, say: Say) -> list[Row]:

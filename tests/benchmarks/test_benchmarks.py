@@ -17,7 +17,7 @@ from tests.benchmarks.rounds import quantile, ratio
 ROOT = Path(__file__).parent.parent.parent
 ROWS = {
     "discover": 2,
-    "register": 4,
+    "register": 5,
     "cache": 1,
     "flags": 3,
     "heartbeats": 1,
