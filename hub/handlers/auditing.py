@@ -56,6 +56,8 @@ class _Target(Struct):
     service: str = ""
     instance_id: str | None = None
     id: str | None = None
+    who: str | None = None
+    credential: str | None = None
     changes: tuple[_Change, ...] = ()
 
 
@@ -198,5 +200,5 @@ def target_of(payload: bytes) -> str:
         names = [change.service for change in told.changes[:_MOST_TARGETS]]
         more = len(told.changes) - len(names)
         return ",".join(names)[:_LONGEST_TARGET] + (f" and {more} more" if more else "")
-    name = told.name or told.service or told.id or ""
+    name = told.name or told.service or told.id or told.who or told.credential or ""
     return (f"{name}/{told.instance_id}" if told.instance_id else name)[:_LONGEST_TARGET]

@@ -291,6 +291,8 @@ async def test_where_nothing_is_audited_nothing_is_kept() -> None:
         (b'{"changes":[{"service":"a","values":{"x":1}},{"service":"_all"}]}', "a,_all"),
         (MANY, ",".join(f"s{n}" for n in range(16)) + " and 4 more"),
         (b'{"id":"k-17"}', "k-17"),
+        (b'{"who":"external:partner","reason":"r"}', "external:partner"),
+        (b'{"credential":"nkey:UABC"}', "nkey:UABC"),
         (json.dumps({"name": "x" * 5000}).encode(), "x" * 256),
         (b'{"name":7}', ""),
         (b"", ""),
