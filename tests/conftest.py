@@ -6,8 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.servers import NatsServer
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("central-hub", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("central-hub")
 
 
 @pytest.fixture(scope="session")

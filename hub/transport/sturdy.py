@@ -178,14 +178,17 @@ class SturdyClient(Client):
         try:
             await super()._process_connect_init()
             self._check_connected()
-        except (ConnectionResetError, BrokenPipeError, UnexpectedEOF) as error:
+        except (ConnectionResetError, BrokenPipeError, UnexpectedEOF):
             self._turned_away += self._introduced
             if self.tls.cert is not None:
                 raise Refused(
                     "TLS: the server hung up after the handshake, as it does where it does not trust the client's "
                     "certificate, or refuses a login"
                 ) from None
-            raise NotLetIn(HUNG_UP) if self._introduced else error from None
+            if not self._introduced:
+                raise
+            asks = bool(self._server_info.get("auth_required"))  # a server that is stopped hangs up as well
+            raise NotLetIn(HUNG_UP, refused=asks) from None
         except (TimeoutError, Error) as error:
             self._turned_away += self._introduced
             raise _not_let_in(error) if self._introduced else error from None

@@ -32,7 +32,7 @@ _schema = schemathesis.openapi.from_dict(openapi.document(TABLE)).exclude(path="
 
 
 @_schema.parametrize()
-@settings(max_examples=20, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@settings(max_examples=20, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
 def test_whatever_is_asked_is_answered_as_documented(case: Any, hub: HubProcess) -> None:
     if isinstance(case.query.get("wait"), int | float):
         case.query["wait"] = min(case.query["wait"], _LONGEST_WAIT)

@@ -103,5 +103,5 @@ class Histories(RuleBasedStateMachine):
                 assert entry.instance.status == entry.finding.status
 
 
-Histories.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Histories.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
 TestCatalogHistories = Histories.TestCase

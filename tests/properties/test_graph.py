@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.core.catalog import Catalog
@@ -63,7 +63,6 @@ def test_declared_and_observed_edges_are_put_together(one: set[tuple[str, str]],
     assert {source: tuple(targets) for source, targets in joined.items()} == adjacency(one | other)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(NAMES), st.sets(st.sampled_from(NAMES)), st.booleans()), max_size=20),
     edge_sets,

@@ -110,7 +110,7 @@ def hashed_anew(line: bytes, **changes: Any) -> bytes:
 
 
 histories = st.builds(history, st.integers(0, 2**32), st.integers(0, 60))
-_thorough = settings(max_examples=60, deadline=None)
+_thorough = settings(max_examples=60)
 
 
 @_thorough

@@ -65,7 +65,7 @@ def test_no_more_is_remembered_and_told_at_once_than_is_good() -> None:
     assert sum(map(len, portions)) == MOST
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.builds(Limit, rate=st.floats(1, 200), burst=st.integers(1, 100)),
     st.integers(2, 4),

@@ -26,7 +26,7 @@ SECRET = b"0123456789abcdef0123456789abcdef"
 
 def often(examples: int) -> settings:
     """So many examples, however busy the machine is."""
-    return settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+    return settings(max_examples=examples, suppress_health_check=list(HealthCheck))
 
 
 def b64(data: bytes) -> str:

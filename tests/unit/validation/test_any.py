@@ -83,7 +83,7 @@ SUBSCHEMAS = st.recursive(LEAVES, _deeper, max_leaves=4)
 SCHEMAS = st.tuples(_deeper(SUBSCHEMAS), SUBSCHEMAS, SUBSCHEMAS).map(
     lambda three: {**three[0], "$defs": {"a": three[1], "b": three[2]}}
 )
-SLOWLY = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+SLOWLY = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 
 
 KEYWORDS = [
