@@ -16,6 +16,7 @@ from nats.aio.msg import Msg
 from hub.client.configreading import delta, made_anew, read
 from hub.client.layered import Layered
 from hub.client.link import Hearing, Link
+from hub.client.republished import is_republished
 from hub.client.rereading import Rereading
 from hub.client.tasks import Tasks
 from hub.errors import HubError, Unavailable
@@ -131,6 +132,8 @@ class ConfigFeed:
                 self._hearings[subject] = await self._link.subscribe(subject, on_message, direct=True)
 
     async def _on_delta(self, message: Msg) -> None:
+        if not is_republished(message, subjects.CONFIG_DELTA_PREFIX):
+            return
         try:
             change = delta(message)
         except ValueError as error:

@@ -13,6 +13,7 @@ from nats.aio.msg import Msg
 from hub.client.link import Hearing, Link
 from hub.client.reading import delta, read
 from hub.client.replica import TRUST, Reading, Replica
+from hub.client.republished import is_republished
 from hub.client.rereading import Rereading
 from hub.client.tasks import Tasks
 from hub.client.watch import Watch
@@ -123,6 +124,8 @@ class Follower:
         return began, found
 
     async def _on_delta(self, message: Msg) -> None:
+        if not is_republished(message, subjects.REGISTRY_DELTA_PREFIX):
+            return
         try:
             followed = self.replica.apply(delta(message))
         except ValueError as error:

@@ -13,6 +13,7 @@ import msgspec
 from nats.aio.msg import Msg
 
 from hub.client.link import Hearing, Link
+from hub.client.republished import is_republished
 from hub.client.retry import ATTEMPT_TIMEOUT
 from hub.client.tasks import Tasks, end
 from hub.client.uses import Uses
@@ -241,6 +242,8 @@ class Registration:
 
     async def _on_stored(self, message: Msg) -> None:
         """Our own record has changed. If it is gone, somebody else took it away, or the hub had not heard us."""
+        if not is_republished(message, subjects.REGISTRY_DELTA_PREFIX):
+            return
         headers = message.headers or {}
         if "KV-Operation" in headers or "Nats-Marker-Reason" in headers:
             self._lost()

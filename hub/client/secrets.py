@@ -18,6 +18,7 @@ from msgspec import UnsetType
 from nats.aio.msg import Msg
 
 from hub.client.link import Hearing, Link
+from hub.client.republished import is_republished
 from hub.client.rereading import Rereading
 from hub.client.secretcopy import SecretCopy
 from hub.client.spellings import spellings
@@ -294,6 +295,8 @@ class ServiceSecrets:
                 self._hearings[name] = await link.subscribe(subject, self._on_delta, direct=True)
 
     async def _on_delta(self, message: Msg) -> None:
+        if not is_republished(message, subjects.SECRET_DELTA_PREFIX):
+            return
         revision = (message.headers or {}).get("Nats-Sequence", "")
         self._heard = int(revision) if revision.isdecimal() else 0
         self.missed()

@@ -15,6 +15,7 @@ from hub.errors import Forbidden, HubError, InternalError, NotFound, Unauthentic
 from hub.identity.proof import Proof
 from hub.sidecar import requests
 from hub.sidecar.credentials import peer
+from hub.sidecar.hosts import Hosts
 from hub.sidecar.origins import NOBODY, Origins, preflight
 from hub.sidecar.problems import MethodNotAllowed, refusal, unproven
 from hub.sidecar.replies import HSTS, STRICT_TRANSPORT, respond
@@ -30,16 +31,24 @@ _REFUSED = 400
 """The status from which on a request did not succeed."""
 
 
-def application(serving: Serving, meter: ResponseMeter, origins: Origins = NOBODY, *, secure: bool = False) -> ASGIApp:
+def application(
+    serving: Serving,
+    meter: ResponseMeter,
+    origins: Origins = NOBODY,
+    *,
+    hosts: Hosts | None = None,
+    secure: bool = False,
+) -> ASGIApp:
     """What answers every request.
 
     Args:
         serving: What answers.
         meter: Where to count.
         origins: Whose pages may read the answers.
+        hosts: By which names it may be asked for where nobody has to prove who asks; None for any.
         secure: Whether it is only reached over TLS.
     """
-    make = partial(Place, serving, meter=meter, origins=origins, secure=secure)
+    make = partial(Place, serving, meter=meter, origins=origins, hosts=hosts, secure=secure)
     places = {row.path: make(_rows(serving, row.path), name=row.path) for row in serving.table}
     by_generality = sorted(places, key=lambda path: "{" in path)  # `/config/reload` is no service
     routes = [Route(path, places[path]) for path in by_generality]
@@ -59,6 +68,7 @@ class Place:
         meter: Where to count.
         name: Under which name.
         origins: Whose pages may read the answers.
+        hosts: By which names it may be asked for where nobody has to prove who asks; None for any.
         secure: Whether it is only reached over TLS.
     """
 
@@ -70,6 +80,7 @@ class Place:
         meter: ResponseMeter,
         name: str,
         origins: Origins,
+        hosts: Hosts | None,
         secure: bool,
     ) -> None:
         self._serving = serving
@@ -80,6 +91,7 @@ class Place:
         self._name = name
         self._login = serving.login
         self._named = origins
+        self._hosts = hosts
         self._origins = origins if origins else None
         self._preflight = preflight(self._rows.values(), login=serving.login is not None)
         self._more = {STRICT_TRANSPORT: HSTS} if secure else None
@@ -134,6 +146,8 @@ class Place:
                 field="origin",
             )
         if self._login is None:
+            if self._hosts is not None and row.login != "none":
+                self._hosts.check(request.headers.get("host"))
             if row.channel is not None:
                 self._serving.hub.admit_address(peer(request), row.channel.address)
             return await row.handle(self._serving, row, request)

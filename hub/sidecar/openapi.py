@@ -100,7 +100,9 @@ def refused(row: Row) -> list[int]:
     if row.method != "GET":
         found |= {504}
     if row.login in ("needed", "network"):
-        found |= {401, 403, 429}
+        found |= {401, 429}
+    if row.login != "none":
+        found |= {403}
     return sorted(found)
 
 

@@ -23,6 +23,7 @@ from hub.sidecar.descriptors import make_room
 from hub.sidecar.face import application
 from hub.sidecar.feed import Feed
 from hub.sidecar.greeting import Greeting
+from hub.sidecar.hosts import Hosts
 from hub.sidecar.login import Login
 from hub.sidecar.origins import Origins
 from hub.sidecar.ports import Hub
@@ -87,7 +88,9 @@ class Sidecar:
         self._login = _login(hub, settings)
         self._serving = Serving(hub=hub, feed=self._feed, table=TABLE, login=self._login)
         logging.getLogger("uvicorn.error").addFilter(_is_news)
-        self._face = application(self._serving, metrics.http, Origins.of(settings), secure=tls is not None)
+        self._face = application(
+            self._serving, metrics.http, Origins.of(settings), hosts=Hosts(settings), secure=tls is not None
+        )
         self._server: _Server | None = None
         self._task: asyncio.Task[None] | None = None
         self._ending = asyncio.Event()

@@ -251,7 +251,12 @@ async def test_a_change_that_was_missed_is_found_and_mended(hub: HubProcess, cli
         await client.publish(
             "hub.delta.registry.sdk-gap.gap-1",
             b"",
-            headers={"Nats-Sequence": "900000000", "Nats-Last-Sequence": "899999999", "KV-Operation": "DEL"},
+            headers={
+                "Nats-Subject": "$KV.hub-registry.sdk-gap.gap-1",
+                "Nats-Sequence": "900000000",
+                "Nats-Last-Sequence": "899999999",
+                "KV-Operation": "DEL",
+            },
         )
         await until_known(other, "sdk-gap", [])
         await until_known(other, "sdk-gap", ["gap-1"])
@@ -261,10 +266,12 @@ async def test_what_is_no_change_at_all_does_no_harm(hub: HubProcess, client: Cl
     await calls.register(client, "sdk-noise", "noise-1")
     async with consumer(hub.nats_url) as other:
         assert await known(other, "sdk-noise") == ["noise-1"]
+        where = {"Nats-Subject": "$KV.hub-registry.sdk-noise.noise-1"}
         for payload, headers in (
             (b"not json", None),
-            (b"not json", {"Nats-Sequence": "900000000", "Nats-Last-Sequence": "0"}),
-            (b"{}", {"Nats-Sequence": "many", "Nats-Last-Sequence": "0"}),
+            (b"", {"Nats-Sequence": "900000000", "Nats-Last-Sequence": "0"}),
+            (b"not json", {**where, "Nats-Sequence": "900000000", "Nats-Last-Sequence": "0"}),
+            (b"{}", {**where, "Nats-Sequence": "many", "Nats-Last-Sequence": "0"}),
         ):
             await client.publish("hub.delta.registry.sdk-noise.noise-1", payload, headers=headers)
         await calls.register(client, "sdk-noise", "noise-2")

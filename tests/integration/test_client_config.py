@@ -252,20 +252,22 @@ async def test_a_missed_change_is_found_by_the_next(
     async with consumer(nats_server.url) as client:
         await client.config.load()
         await until(lambda: not client.config.stale)
+        where = {"Nats-Subject": "$KV.hub-config.some-consumer"}
         # A change that never was, said to follow on one that was never heard: a reading must undo both.
         await store.client.publish(
             "hub.delta.config.some-consumer",
             record("some-consumer", {"n": -1}),
-            headers={"Nats-Sequence": "900", "Nats-Last-Sequence": "899"},
+            headers={**where, "Nats-Sequence": "900", "Nats-Last-Sequence": "899"},
         )
         await until(lambda: client.config.current == {"n": -1})
         await until(lambda: client.config.current == {"n": 0})
         assert client.config.revision == 1
         for payload, headers in (
-            (b"not json", {"Nats-Sequence": "900", "Nats-Last-Sequence": "1"}),
-            (b"{}", {"Nats-Sequence": "many", "Nats-Last-Sequence": "1"}),
+            (b"not json", {**where, "Nats-Sequence": "900", "Nats-Last-Sequence": "1"}),
+            (b"{}", {**where, "Nats-Sequence": "many", "Nats-Last-Sequence": "1"}),
             (b"not json", None),
-            (record("some-consumer", {"n": -2}), {"Nats-Sequence": "1", "Nats-Last-Sequence": "0"}),
+            (record("some-consumer", {"n": -2}), {**where, "Nats-Sequence": "1", "Nats-Last-Sequence": "0"}),
+            (record("some-consumer", {"n": -3}), {"Nats-Sequence": "901", "Nats-Last-Sequence": "1"}),
         ):
             await store.client.publish("hub.delta.config.some-consumer", payload, headers=headers)
         await store.put("_all", {"m": 1})
