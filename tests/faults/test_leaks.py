@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,8 @@ async def test_what_lets_somebody_in_is_in_nothing_that_a_hub_writes_or_says(tmp
     shared.write_text(SHARED)
     shared.chmod(0o600)
     issuer = (
-        f'[[issuer]]\nissuer = "{ISSUER["iss"]}"\naudience = "{ISSUER["aud"]}"\nalgorithms = ["HS256"]\nroles = ["operator"]\n'
-        f'secret_file = "{shared}"\n'
+        f'[[issuer]]\nissuer = "{ISSUER["iss"]}"\naudience = "{ISSUER["aud"]}"\nalgorithms = ["HS256"]\n'
+        f'roles = ["operator"]\nsecret_file = "{shared}"\n'
     )
     file = declare(tmp_path / "access.toml", ENGINE, more=issuer)
     master = fresh_key()
@@ -118,7 +119,8 @@ async def test_what_lets_somebody_in_is_in_nothing_that_a_hub_writes_or_says(tmp
                 await ask(subject, message)
             wrong = {"changes": [{"service": "engine", "values": {"dsn": 1}}], "author": 7}
             await ask("hub.config.put", wrong)
-        done = run("backup", str(tmp_path / "kept.zip"), "--nkey", str(access / "operator.nk"), nats=hub.nats_url)
+        done = run("backup", str(tmp_path / "kept.zip"), "--nkey", str(access / "hub.nk"), nats=hub.nats_url)
+        assert done.returncode == 0, done.stderr
         said.append((done.stdout + done.stderr).encode())
         arguments = processes()
         assert any(b"nats-server" in line for line in arguments.values())
@@ -127,6 +129,8 @@ async def test_what_lets_somebody_in_is_in_nothing_that_a_hub_writes_or_says(tmp
     assert b"hub_logins_total" in b"".join(said)
     assert "login refused" in hub.output()
     files = [path for path in hub.folder.rglob("*") if path.is_file() and path.parent != access]
+    with zipfile.ZipFile(tmp_path / "kept.zip") as kept:
+        said += [kept.read(name) for name in kept.namelist()]
     assert hub.log in files
     assert any("KV_hub-access" in str(path) for path in files)
     secrets = tuple(planted)
