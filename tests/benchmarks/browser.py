@@ -15,7 +15,7 @@ _LENGTH = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
 
 def request(method: str, path: str, body: bytes = b"") -> bytes:
     """The bytes of a request."""
-    return b"%b %b HTTP/1.1\r\nHost: bench\r\nContent-Length: %d\r\n\r\n%b" % (
+    return b"%b %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (
         method.encode(),
         path.encode(),
         len(body),

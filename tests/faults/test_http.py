@@ -30,8 +30,8 @@ from tests.hubs import HubProcess
 from tests.servers import NatsServer
 from tests.waiting import end
 
-_HEAD = b"POST /discovery/register HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n"
-_LIVEZ = b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"
+_HEAD = b"POST /discovery/register HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n"
+_LIVEZ = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @asynccontextmanager
@@ -100,7 +100,8 @@ async def test_who_sends_too_slowly_is_told_so_and_closed_and_keeps_nobody_waiti
 async def test_requests_sent_all_at_once_are_answered_in_their_order(own_hub: HubProcess) -> None:
     async with dialled(own_hub) as (reader, writer):
         writer.write(
-            _LIVEZ + b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+            _LIVEZ + b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         )
         answers = await rest(reader)
     assert re.findall(rb'\{"(alive|ready|service)"', answers) == [b"alive", b"ready", b"service"]
@@ -108,7 +109,7 @@ async def test_requests_sent_all_at_once_are_answered_in_their_order(own_hub: Hu
 
 async def test_who_sends_too_much_is_answered_before_and_cut_off_when_it_does_not_stop(own_hub: HubProcess) -> None:
     async with dialled(own_hub) as (reader, writer):
-        writer.write(b"POST /discovery/register HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n")
+        writer.write(b"POST /discovery/register HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000000\r\n\r\n")
         answer = await asyncio.wait_for(reader.readuntil(b"}"), 30)
         assert answer.startswith(b"HTTP/1.1 413 ")
         with pytest.raises(ConnectionError):
@@ -138,7 +139,7 @@ async def test_what_is_no_http_is_refused_without_a_line_in_the_log(own_hub: Hub
 async def test_a_thousand_connections_are_answered_again_and_again(own_hub: HubProcess, own_client: Client) -> None:
     await register(own_client, "popular")
     assert make_room(1000) == 1000, "this test itself needs as many descriptors: raise `ulimit -Hn`"
-    ask = b"GET /discovery/services/popular HTTP/1.1\r\nHost: a\r\n\r\n"
+    ask = b"GET /discovery/services/popular HTTP/1.1\r\nHost: localhost\r\n\r\n"
     connections = [await asyncio.open_connection(*address(own_hub)) for _ in range(1000)]
     try:
         for _ in range(3):
@@ -164,7 +165,7 @@ async def test_one_connection_more_closes_the_one_that_was_idle_for_longest(tmp_
     with HubProcess(tmp_path / "hub", variables={"HUB_HTTP_MAX_CONNECTIONS": str(limit)}) as hub:
         held = [await asyncio.open_connection(*address(hub)) for _ in range(limit)]
         (first, first_writer), (second, second_writer), (third, _) = held[:3]
-        second_writer.write(b"GET /discovery/watch HTTP/1.1\r\nHost: a\r\n\r\n")
+        second_writer.write(b"GET /discovery/watch HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert await asyncio.wait_for(second.readuntil(b"synced"), 30)
         first_writer.write(_LIVEZ)
         assert await asyncio.wait_for(first.readuntil(b"true}"), 30)
@@ -183,7 +184,7 @@ async def test_two_hundred_watch_and_one_more_is_refused(own_hub: HubProcess, ow
     watchers = [await asyncio.open_connection(*address(own_hub)) for _ in range(200)]
     try:
         for _, writer in watchers:
-            writer.write(b"GET /discovery/watch HTTP/1.1\r\nHost: a\r\n\r\n")
+            writer.write(b"GET /discovery/watch HTTP/1.1\r\nHost: localhost\r\n\r\n")
         for reader, _ in watchers:
             assert b'"before-1"' in await asyncio.wait_for(reader.readuntil(b"event: synced"), 60)
         async with browsing(own_hub) as http:
@@ -211,7 +212,7 @@ async def test_a_watcher_that_never_reads_costs_little_and_is_cut_off(own_hub: H
     large = {"text": "x" * 20_000}
     async with browsing(own_hub) as http, watching(http) as events, dialled(own_hub) as (_, sleeper):
         assert await events.snapshot() == {}
-        sleeper.write(b"GET /discovery/watch HTTP/1.1\r\nHost: a\r\n\r\n")
+        sleeper.write(b"GET /discovery/watch HTTP/1.1\r\nHost: localhost\r\n\r\n")
         sleeper.transport.pause_reading()  # type: ignore[attr-defined]  # whatever comes stays where it is
         reading = asyncio.create_task(_until_told(events, "2999"))
         before = resident(own_hub.pid)
@@ -271,7 +272,9 @@ async def test_a_hundred_who_send_as_fast_as_they_can_do_not_fill_the_memory(own
         while True:
             with suppress(ConnectionError):  # it is cut off, and comes back
                 async with dialled(own_hub) as (_, writer):
-                    writer.write(b"POST /discovery/register HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n")
+                    writer.write(
+                        b"POST /discovery/register HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000000\r\n\r\n"
+                    )
                     while True:
                         writer.write(b" " * 200_000)
                         await writer.drain()

@@ -25,7 +25,7 @@ from tests.hubs import HubProcess
 from tests.servers import NatsServer
 from tests.waiting import until
 
-_LIVEZ = b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"
+_LIVEZ = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 EVERY_ROUTE = [row.path.format(name="some", instance_id="i1", service="some") for row in TABLE if row.method == "GET"]
 
 
