@@ -25,7 +25,9 @@ from tests.hubs import HubProcess
 
 _MESSAGE = {"host": "127.0.0.1", "port": 8000, "liveness": "permanent"}
 _SEEN = "/discovery/services/{name}"
-GETS = [row.path.format(name="some", instance_id="i1", service="some") for row in TABLE if row.method == "GET"]
+GETS = [
+    row.path.format(name="some", instance_id="i1", service="some", id="some") for row in TABLE if row.method == "GET"
+]
 PLAIN = [path for path in GETS if path != "/discovery/watch"]
 
 
@@ -79,7 +81,7 @@ async def test_every_response_is_kept_by_nobody_and_taken_for_nothing_else(http:
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row.method} {row.path}")
 async def test_another_method_is_refused_with_those_that_there_are(http: httpx.AsyncClient, row: Any) -> None:
-    path = row.path.format(name="some", instance_id="i1", service="some")
+    path = row.path.format(name="some", instance_id="i1", service="some", id="some")
     response = await http.request("OPTIONS", path)
     assert response.status_code == 405
     assert row.method in response.headers["allow"].split(", ")

@@ -23,7 +23,7 @@ from tests.http import problem
 from tests.unit.sidecar.proving import CHECKS, DETAILS, ProvingHub, bearer, channel_of, proof
 from tests.waiting import end, until
 
-PLACES = {"name": "some", "instance_id": "i1", "service": "some"}
+PLACES = {"name": "some", "instance_id": "i1", "service": "some", "id": "some"}
 BODY = {"name": "some", "host": "127.0.0.1", "port": 8000}
 EVERYTHING = Allow(who=("*",), discover=("*",), config=("*",))
 each_row = pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row.method} {row.path}")
