@@ -160,7 +160,7 @@ class Callout:
         except TimeoutError:
             raise Unavailable(f"it could not be told within {WITHIN:g} s who this is") from None
         caller = bound(proof.caller, presented.connection)
-        granted = self._permit(proof, caller, _inboxes(presented))
+        granted = self._permit(proof, caller, inboxes(presented, proof))
         log.debug("let in", caller=str(caller), credential=proof.credential, host=presented.host)
         user = natsjwt.user(
             request,
@@ -203,9 +203,17 @@ def _presented(request: AuthorizationRequest) -> Presented:
     )
 
 
-def _inboxes(presented: Presented) -> tuple[str, ...]:
-    """The prefixes of the inboxes that nobody else can have who presents something else."""
-    credentials = [each for each in (presented.nkey, presented.token) if each is not None]
-    if presented.certificate is not None:
-        credentials.append(hashlib.sha256(ssl.PEM_cert_to_DER_cert(presented.certificate)).hexdigest())
-    return tuple(inbox_prefix_for(each) for each in credentials)
+def inboxes(presented: Presented, proof: Proof) -> tuple[str, ...]:
+    """The prefixes of the inboxes that nobody else can have who presents something else.
+
+    They are of what proved who it is, and of nothing that was presented beside it: an nkey and the digest of a
+    certificate are no secrets, and anybody can present somebody else's in the place of a token.
+    """
+    kind = proof.credential.partition(":")[0]
+    if kind == "nkey":
+        credential = presented.nkey
+    elif kind == "certificate" and presented.certificate is not None:
+        credential = hashlib.sha256(ssl.PEM_cert_to_DER_cert(presented.certificate)).hexdigest()
+    else:
+        credential = presented.token
+    return () if credential is None else (inbox_prefix_for(credential),)

@@ -15,6 +15,7 @@ import pytest
 from nats.aio.client import Client
 
 from hub.identity.nkey import Nkey
+from hub.wire.roles import inbox_prefix_for
 from tests.access import answer_to, declare, let_in, person
 from tests.calls import call, ids, refusal, register
 from tests.clients import eventually
@@ -168,6 +169,18 @@ async def test_a_service_may_hear_nothing_that_is_of_others(secure: HubProcess) 
             "$KV.>",
         ):
             await engine.may_not_subscribe(subject)
+
+
+async def test_what_is_presented_beside_a_proof_opens_nobodys_inbox(secure: HubProcess) -> None:
+    """The nkeys of others are no secrets, and anything can be sent in the place of a token."""
+    own = f"{inbox_prefix_for(ENGINE.key.public)}.>"
+    for beside in ({"token": ENGINE.key.public}, {"user": "engine", "password": ENGINE.key.public}):
+        async with let_in(secure.nats_url, OTHER, **beside) as other:
+            await other.may_not_subscribe(own)
+    async with let_in(secure.nats_url, ENGINE, token="of-nobody") as engine:
+        await engine.client.subscribe(own)
+        await engine.may_not_subscribe(f"{inbox_prefix_for('of-nobody')}.>")
+        assert len(engine.errors) == 1
 
 
 async def test_a_connection_called_after_an_instance_is_of_that_instance_alone(secure: HubProcess) -> None:
