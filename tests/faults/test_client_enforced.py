@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from hub.client import CentralHubClient, Forbidden, Unauthenticated
 from hub.identity.nkey import Nkey
-from tests.access import declare, person
+from tests.access import declare, let_in, person
 from tests.clients import eventually
 from tests.commands import run
 from tests.hubs import HubProcess
@@ -62,6 +62,33 @@ def engine(site: Site, **given: Any) -> CentralHubClient:
 
 def other(site: Site, instance: str = "o1") -> CentralHubClient:
     return CentralHubClient("other", port=8001, instance_id=instance, nats_url=site.server.url, nkey=OTHER.key.seed)
+
+
+async def test_nobody_can_have_what_is_stored_of_himself_told_to_others_as_of_somebody_else(site: Site) -> None:
+    """A reply goes to whatever subject it is asked to, and what is read of the registry looks as what is told of it."""
+    async with other(site, "victim"), engine(site) as client:
+        assert [each.instance_id for each in await client.discover_all("other")] == ["victim"]
+        walk = json.dumps({"next_by_subj": "$KV.hub-registry.engine.*", "seq": 1, "batch": 1}).encode()
+        async with let_in(site.server.url, ENGINE) as attacker:
+            heard = await attacker.client.subscribe("hub.delta.registry.other.*")
+            for reply in ("hub.delta.registry.other.forged", "hub.delta.registry.other.victim"):
+                await attacker.client.publish("$JS.API.DIRECT.GET.KV_hub-registry", walk, reply=reply)
+                forged = await heard.next_msg(PATIENCE)
+                assert (forged.headers or {})["Nats-Subject"] == "$KV.hub-registry.engine.e1"
+                await heard.next_msg(PATIENCE)  # the end of the batch
+        async with other(site, "o2"):
+            ids = {each.instance_id: each.port for each in await discovered(client, "o2")}
+            assert ids == {"victim": 8001, "o2": 8001}
+
+
+async def discovered(client: CentralHubClient, instance: str) -> list[Any]:
+    """All instances of `other`, as soon as that one is among them."""
+
+    async def there() -> bool:
+        return instance in [each.instance_id for each in await client.discover_all("other")]
+
+    await eventually(there, f"{instance} is known")
+    return list(await client.discover_all("other"))
 
 
 async def test_a_service_needs_no_right_that_it_does_not_have(
