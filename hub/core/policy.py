@@ -25,6 +25,8 @@ FILE: Final = "access.toml"
 _CONFINED: Final = ("service", "external")
 """Roles that see of services what they are allowed; all others see whatever their role may see."""
 _KEPT: Final = 10_000
+_LONGEST: Final = 128
+"""Characters of a name: more than any service or database has."""
 
 Kind = Literal["discover", "config", "lease"]
 
@@ -128,6 +130,10 @@ class Policy:
             kind: Which of these.
             name: The service, or the database; empty for all of them.
         """
+        if (
+            len(name) > _LONGEST
+        ):  # nothing is called so: of that nothing is kept, neither here nor in what is told of it
+            return self._may(caller, kind, f"{name[:_LONGEST]}...")
         key = (caller.role, caller.name, caller.instance, kind, name)
         found = self._known.get(key)
         if found is None:
@@ -243,6 +249,10 @@ _DOES: Final[dict[Kind, str]] = {
 _ITSELF: Final = Decision(allowed=True, rule="its own", reason="a service may speak for itself, and see itself")
 
 
+def _shown(name: str) -> str:
+    return repr(name if len(name) <= _LONGEST else f"{name[:_LONGEST]}...")
+
+
 def _who(caller: Caller) -> str:
     return f"{caller.role}:{caller.name}"
 
@@ -261,16 +271,17 @@ def _by_role(caller: Caller, subject: str) -> Decision:
 def _impostor(caller: Caller, claim: Claim, service: str, instance: str | None) -> Decision | None:
     """The refusal of a message that speaks for somebody else than the caller; None where it does not."""
     if service != caller.name:
+        got = _shown(service)
         return Decision(
             allowed=False,
             rule="its own",
-            reason=f"{claim.service}: expected {caller.name!r}, the service that the login is of, got {service!r}",
+            reason=f"{claim.service}: expected {caller.name!r}, the service that the login is of, got {got}",
             field=claim.service,
         )
     bound = caller.instance
     if bound is None or not claim.instance or instance == bound or (instance is None and not claim.required):
         return None
-    got = "none" if instance is None else repr(instance)
+    got = "none" if instance is None else _shown(instance)
     return Decision(
         allowed=False,
         rule="its own",

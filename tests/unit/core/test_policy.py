@@ -295,3 +295,19 @@ def test_many_callers_do_not_fill_the_memory() -> None:
     for number in range(10_050):
         policy.decide(parse_caller(f"service:s{number}"), "hub.discover", b'{"name":"x"}')
     assert len(policy._known) <= 10_000
+
+
+def test_names_that_nobody_can_have_are_refused_in_short_and_not_remembered() -> None:
+    policy = Policy(AccessFile(allow=(Allow(who=("service:api",), discover=("ledger",)),)))
+    for who in ("service:api", "external:partner"):
+        for subject, field in (("hub.discover", "name"), ("hub.config.get", "service"), ("hub.register", "name")):
+            if who.startswith("external") and subject == "hub.register":
+                continue
+            decision = decide(policy, who, subject, {field: "x" * 60_000})
+            assert not decision.allowed
+            assert len(decision.reason) < 400, subject
+    depends = {**REGISTER, "include": ["dependencies"], "depends_on": ["y" * 60_000]}
+    refused = decide(policy, "service:api", "hub.register", depends)
+    assert not refused.allowed
+    assert len(refused.reason) < 400
+    assert policy._known == {}
