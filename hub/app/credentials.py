@@ -33,6 +33,7 @@ class Credentials:
     def __init__(self, clock: Clock) -> None:
         self.keys = ApiKeys()
         self.revocations = Revocations()
+        self._clock = clock
         self._verifier = ApiKeyVerifier(self.keys.get, lambda: self.keys.complete, self.keys.use)
         self.authenticator = Slowed((self._verifier,), self._revoked, clock, Guesses(), self._known)
 
@@ -51,7 +52,12 @@ class Credentials:
     def _revoked(self, proof: Proof) -> bool:
         if not self.keys.complete:
             raise Unavailable("access: this hub does not know yet what was revoked; try again")
-        return self.revocations.revoked(proof)
+        if self.revocations.revoked(proof):
+            return True
+        if not proof.credential.startswith(_KEY):
+            return False
+        now = self._clock.wall().timestamp()  # of a key that was rotated, the proof tells an end that was moved since
+        return bool(self.keys.ended(proof.credential.removeprefix(_KEY), now))
 
     def _known(self, key_id: str) -> bool:
         return self.keys.get(key_id) is not None
