@@ -113,7 +113,8 @@ class RateLimits:
         kind = class_of(asked.subject)
         whose = f"{caller.role}:{caller.name}"
         if kind == "heartbeat":  # by HTTP; what others beat on NATS is not counted with it
-            whose = f"{whose}/{asked.subject[len(subjects.HEARTBEAT_PREFIX) :]}"
+            key = asked.subject[len(subjects.HEARTBEAT_PREFIX) :]
+            whose = f"{whose}/{key}" if self._registered(key) else whose
         self._take(whose, caller.role, kind)
 
     def admit_address(self, address: str, subject: str) -> None:

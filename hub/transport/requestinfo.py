@@ -22,6 +22,8 @@ REQUEST_INFO: Final = "Nats-Request-Info"
 _HEADER: Final = b"\r\n%b:" % REQUEST_INFO.encode()
 """At the beginning of a line: what stands within another header was written by the caller."""
 _KEPT: Final = 4096
+_LONGEST_KEPT: Final = 1024
+"""Bytes of a stamp that is remembered: it repeats how a client calls itself, which may be much."""
 _UNPROVEN: Final = "nothing proves who asks: the request came past the account of the services"
 
 
@@ -77,7 +79,8 @@ class Callers:
         found = self._known.get(stamp)
         if found is None:
             found = _read(stamp)
-            self._known[stamp] = found
+            if len(stamp) <= _LONGEST_KEPT:
+                self._known[stamp] = found
             if len(self._known) > _KEPT:
                 self._known.popitem(last=False)
         alone = at == raw_headers.find(b"\r\n") and raw_headers[end:] == b"\r\n\r\n"

@@ -89,6 +89,8 @@ def test_beats_have_a_bucket_for_each_registered_instance_and_one_for_all_others
     assert asks(guard, "service:engine", subjects.heartbeat("engine.a1")), "by HTTP it is another caller's"
     assert not asks(guard, "service:engine", subjects.heartbeat("engine.a1"))
     assert asks(guard, "service:engine", subjects.heartbeat("engine.a2"))
+    made_up = [asks(guard, "service:engine", subjects.heartbeat(f"engine.made-up-{number}")) for number in range(9)]
+    assert made_up == [True] + 8 * [False], "who makes up instances gets no bucket for each of them"
 
 
 @pytest.mark.parametrize(

@@ -102,3 +102,12 @@ def test_a_hub_says_to_the_others_on_whose_behalf_it_speaks_as_the_server_would(
     raw = block(f"{name}: {value}\r\n".encode())
     assert is_of_services(raw)
     assert Callers().caller(raw) == (ENGINE, False)
+
+
+def test_of_clients_that_call_themselves_at_length_nothing_is_remembered() -> None:
+    callers = Callers()
+    for number in range(10):
+        assert callers.caller(block(stamp(name=f"{number}{'x' * 3000}")))[0].name == "engine"
+    assert len(callers._known) == 0
+    callers.caller(block(stamp()))
+    assert len(callers._known) == 1
