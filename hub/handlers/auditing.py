@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
+from msgspec.structs import fields
 
 from hub.core.condition import WELL, Condition
 from hub.core.refusals import Alike, Refusals
@@ -61,7 +62,13 @@ class _Target(Struct):
     changes: tuple[_Change, ...] = ()
 
 
-_target = msgspec.json.Decoder(_Target)
+def _named_by(kind: type[Struct]) -> msgspec.json.Decoder[Any]:
+    """Reads of a kind of message what it is about: the fields that it has, and no others, which anybody can add."""
+    mine = [each for each in fields(_Target) if each.name in kind.__struct_encode_fields__]
+    return msgspec.json.Decoder(msgspec.defstruct("Named", [(each.name, each.type, each.default) for each in mine]))
+
+
+_named: Final = {channel.address: _named_by(channel.payload) for channel in CHANNELS if channel.payload is not None}
 
 
 class Audit:
@@ -136,7 +143,7 @@ class Audit:
             caller=name,
             host=host,
             subject=asked.subject,
-            target=target_of(payload),
+            target=target_of(asked.subject, payload),
             outcome=outcome,
             request_id="" if request is None else request.known_id,
             payload=None if hidden else hashlib.sha256(payload).hexdigest(),
@@ -190,10 +197,13 @@ class Audit:
                 self.writer.add(at, kind, **alike._asdict(), count=times, since=since)
 
 
-def target_of(payload: bytes) -> str:
+def target_of(subject: str, payload: bytes) -> str:
     """What a request is about: `engine/a1`, `engine`, several separated by commas; empty where it does not say."""
+    decoder = _named.get(subject)
+    if decoder is None:
+        return ""
     try:
-        told = _target.decode(payload)
+        told = _Target(**structs.asdict(decoder.decode(payload)))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return ""
     if told.changes:

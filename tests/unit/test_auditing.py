@@ -283,25 +283,34 @@ async def test_where_nothing_is_audited_nothing_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("payload", "target"),
+    ("subject", "payload", "target"),
     [
-        (b'{"name":"engine","instance_id":"a1","host":"h"}', "engine/a1"),
-        (b'{"name":"engine"}', "engine"),
-        (b'{"service":"engine","target":12}', "engine"),
-        (b'{"changes":[{"service":"a","values":{"x":1}},{"service":"_all"}]}', "a,_all"),
-        (MANY, ",".join(f"s{n}" for n in range(16)) + " and 4 more"),
-        (b'{"id":"k-17"}', "k-17"),
-        (b'{"who":"external:partner","reason":"r"}', "external:partner"),
-        (b'{"credential":"nkey:UABC"}', "nkey:UABC"),
-        (json.dumps({"name": "x" * 5000}).encode(), "x" * 256),
-        (b'{"name":7}', ""),
-        (b"", ""),
-        (b"\xff", ""),
-        (b"[" * 5000, ""),
+        ("hub.register", b'{"name":"engine","instance_id":"a1","host":"h"}', "engine/a1"),
+        ("hub.discover", b'{"name":"engine"}', "engine"),
+        ("hub.config.get", b'{"service":"engine","target":12}', "engine"),
+        ("hub.config.put", b'{"changes":[{"service":"a","values":{"x":1}},{"service":"_all"}]}', "a,_all"),
+        ("hub.config.put", MANY, ",".join(f"s{n}" for n in range(16)) + " and 4 more"),
+        ("hub.key.rotate", b'{"id":"k-17"}', "k-17"),
+        ("hub.access.revoke", b'{"who":"external:partner","reason":"r"}', "external:partner"),
+        ("hub.access.revoke", b'{"credential":"nkey:UABC"}', "nkey:UABC"),
+        ("hub.discover", json.dumps({"name": "x" * 5000}).encode(), "x" * 256),
+        ("hub.discover", b'{"name":7}', ""),
+        ("hub.discover", b"", ""),
+        ("hub.discover", b"\xff", ""),
+        ("hub.discover", b"[" * 5000, ""),
+        ("hub.metrics", b'{"name":"engine"}', ""),
+        ("hub.unheard-of", b'{"name":"engine"}', ""),
+        ("hub.secret.delete", b'{"name":"db","changes":[{"service":"decoy"}]}', "db"),
+        ("hub.secret.delete", b'{"name":"db","service":5,"id":[],"changes":"no"}', "db"),
+        ("hub.config.rollback", b'{"name":"decoy","service":"engine","instance_id":"a1"}', "engine"),
+        ("hub.key.revoke", b'{"name":"decoy","id":"k-17"}', "k-17"),
+        ("hub.access.revoke", b'{"id":"decoy","service":"decoy","who":"external:partner"}', "external:partner"),
     ],
 )
-def test_a_request_is_about_what_it_names(payload: bytes, target: str) -> None:
-    assert target_of(payload) == target
+def test_a_request_is_about_what_it_names_and_not_about_what_is_added_to_it(
+    subject: str, payload: bytes, target: str
+) -> None:
+    assert target_of(subject, payload) == target
 
 
 async def test_an_entry_that_cannot_be_written_at_all_is_counted_and_breaks_nothing() -> None:
