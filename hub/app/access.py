@@ -55,13 +55,15 @@ class Access:
         self.keys = keys
         first = None if keys.operator is None else (keys.operator, FIRST_OPERATOR)
         self.verifiers = Verifiers(file, clock)
-        known: list[Verifier] = [NkeyVerifier(file.identity, first)]
+        nkeys = NkeyVerifier(file.identity, first)
+        known: list[Verifier] = [nkeys]
         known += [each for each in (self.verifiers.tokens, self.verifiers.certificates) if each is not None]
         self._policy = Policy(file, file=name)
         guards: list[Guard] = [PolicyGuard(self._policy)]
         witnesses: list[Witness] = []
         self.credentials = Credentials(clock)
         self.credentials.recognise(known)
+        self.credentials.also(nkeys.ended)
         self.authenticator: Authenticator = self.credentials.authenticator
         self.gate = Gate(guards, witnesses)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from hub.core.apikeys import ApiKeys
@@ -34,6 +34,7 @@ class Credentials:
         self.keys = ApiKeys()
         self.revocations = Revocations()
         self._clock = clock
+        self._also: Callable[[Admitted], str] = lambda admitted: ""
         self._verifier = ApiKeyVerifier(self.keys.get, lambda: self.keys.complete, self.keys.use)
         self.authenticator = Slowed((self._verifier,), self._revoked, clock, Guesses(), self._known)
 
@@ -41,8 +42,14 @@ class Credentials:
         """Know these kinds of credentials beside API keys, from now on."""
         self.authenticator.recognise((self._verifier, *verifiers))
 
+    def also(self, ended: Callable[[Admitted], str]) -> None:
+        """Have this, too, say why whoever has a connection would not be let in now; nothing where he would."""
+        self._also = ended
+
     def ended(self, admitted: Admitted, now: float) -> str:
         """Why whoever has a connection would not be let in now; empty where he would. Time is up elsewhere."""
+        if reason := self._also(admitted):
+            return reason
         if self.revocations.revoked(admitted):
             return f"{admitted.credential or 'its credential'} of {admitted.caller}: revoked"
         if not admitted.credential.startswith(_KEY):

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from msgspec import structs
 
 from hub.errors import Unauthenticated
 from hub.identity.proof import Presented, Proof
 from hub.settings.access import Identity
+from hub.wire.admitted import Admitted
 from hub.wire.roles import Caller, parse_caller
+
+_CREDENTIAL: Final = "nkey:"
 
 
 class NkeyVerifier:
@@ -39,4 +43,17 @@ class NkeyVerifier:
         caller = self._callers.get(presented.nkey)
         if caller is None:
             raise Unauthenticated(f"nkey {presented.nkey}: nobody is declared with it")
-        return Proof(caller=structs.replace(caller, host=presented.host), credential=f"nkey:{presented.nkey}")
+        return Proof(caller=structs.replace(caller, host=presented.host), credential=f"{_CREDENTIAL}{presented.nkey}")
+
+    def ended(self, admitted: Admitted) -> str:
+        """Why an nkey that has let somebody in would not let him in as that now; empty where it would."""
+        if not admitted.credential.startswith(_CREDENTIAL):
+            return ""
+        nkey, who = admitted.credential.removeprefix(_CREDENTIAL), admitted.caller
+        declared = self._callers.get(nkey)
+        if declared is None:
+            return f"nkey {nkey}: nobody is declared with it any more"
+        same = (declared.role, declared.name) == (who.role, who.name)
+        if not same or declared.instance not in (None, who.instance):
+            return f"nkey {nkey}: declared with it is {declared} now"
+        return ""

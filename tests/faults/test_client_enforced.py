@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from hub.client import CentralHubClient, Forbidden, Unauthenticated
 from hub.identity.nkey import Nkey
-from tests.access import declare, let_in, person
+from tests.access import answer_to, declare, let_in, person
 from tests.clients import eventually
 from tests.commands import run
 from tests.hubs import HubProcess
@@ -24,6 +24,7 @@ from tests.waiting import PATIENCE, end, until
 
 ENGINE = person("service", "engine")
 OTHER = person("service", "other")
+GONE = person("operator", "gone")
 
 
 class Site(NamedTuple):
@@ -32,6 +33,7 @@ class Site(NamedTuple):
     server: NatsServer
     hub: HubProcess
     keys: Path
+    file: Path
 
 
 class Conf(Struct):
@@ -46,12 +48,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     keys, conf = tmp_path / "keys", tmp_path / "accounts.conf"
     assert run("access", "init", "--dir", str(keys)).returncode == 0
     assert run("access", "conf", "--dir", str(keys), "--out", str(conf)).returncode == 0
-    file = declare(tmp_path / "access.toml", ENGINE, OTHER)
+    file = declare(tmp_path / "access.toml", ENGINE, OTHER, GONE)
     variables = {"HUB_ACCESS_MODE": "enforced", "HUB_ACCESS_KEYS": str(keys), "HUB_ACCESS_FILE": str(file)}
     with NatsServer(tmp_path / "nats", config=f"include {json.dumps(f'../{conf.name}')}") as server:
         variables["HUB_NATS_SYSTEM_URL"] = server.url
         with HubProcess(tmp_path / "hub", nats_url=server.url, variables=variables) as hub:
-            yield Site(server, hub, keys)
+            yield Site(server, hub, keys, file)
 
 
 def engine(site: Site, **given: Any) -> CentralHubClient:
@@ -180,3 +182,13 @@ def test_an_operator_asks_with_his_nkey_and_a_service_may_not_command(site: Site
     assert refused.returncode == 1
     assert f"(logged in with the nkey in {seed})" in refused.stderr
     assert Nkey(ENGINE.key.seed).seed not in refused.stderr
+
+
+async def test_who_is_declared_no_more_when_the_hub_starts_again_is_thrown_out(site: Site) -> None:
+    async with let_in(site.server.url, GONE) as gone, let_in(site.server.url, ENGINE) as engine:
+        site.hub.kill()
+        declare(site.file, ENGINE, OTHER)
+        site.hub.start()
+        await until(lambda: gone.client.is_closed, "it is closed")
+        assert await answer_to(site.server.url, nkey=GONE.key.public, sign=GONE.key.sign) != "PONG"
+        assert engine.client.is_connected

@@ -10,6 +10,7 @@ from hub.identity.nkey import Nkey
 from hub.identity.nkeyverifier import NkeyVerifier
 from hub.identity.proof import Presented, Proof
 from hub.settings.access import Identity
+from hub.wire.admitted import parse_user
 from hub.wire.roles import Caller
 
 KEYS = [Nkey.fresh("user").public for _ in range(4)]
@@ -45,6 +46,29 @@ async def test_a_key_that_nobody_is_declared_with_proves_nothing() -> None:
     with pytest.raises(Unauthenticated, match="nobody is declared"):
         await VERIFIER.verify(presented(KEYS[3]), 0.0)
     assert await VERIFIER.verify(presented(None), 0.0) is None
+
+
+@pytest.mark.parametrize(
+    ("user", "why"),
+    [
+        ("service:engine nkey:0", ""),
+        ("service:engine/a7 nkey:0", ""),
+        ("service:engine/a1 nkey:1", ""),
+        ("operator:first nkey:2", ""),
+        ("operator:first", ""),
+        ("operator:first key:a1B2c3D4e5", ""),
+        ("operator:engine nkey:0", "declared with it is service:engine now"),
+        ("service:other nkey:0", "declared with it is service:engine now"),
+        ("service:engine nkey:1", "declared with it is service:engine/a1 now"),
+        ("service:engine/a2 nkey:1", "declared with it is service:engine/a1 now"),
+        ("operator:first nkey:3", "nobody is declared with it any more"),
+    ],
+)
+def test_who_came_in_by_an_nkey_stays_while_it_is_declared_for_him(user: str, why: str) -> None:
+    who, nkey, key = user.partition("nkey:")
+    told = VERIFIER.ended(parse_user(who + nkey + KEYS[int(key)] if key else user))
+    assert told.endswith(why)
+    assert bool(told) == bool(why)
 
 
 @pytest.mark.parametrize(
