@@ -17,6 +17,7 @@ from hub.errors import Forbidden, InvalidRequest, PayloadTooLarge, RateLimited, 
 from hub.handlers.auditwriting import CAPACITY, AuditWriter, Log
 from hub.handlers.clock import Clock
 from hub.handlers.gate import Asked, Unproven
+from hub.masking import mask
 from hub.telemetry.meter import OK
 from hub.telemetry.request import current_request
 from hub.transport.loops import Keep, Kept, alone
@@ -164,7 +165,7 @@ class Audit:
         name = None if caller is None else str(caller)
         if outcome != OK and not self._is_first(Alike(name, host, "", outcome)):
             return
-        at, why = self._clock.wall(), reason[:_LONGEST_REASON]
+        at, why = self._clock.wall(), mask(reason)[:_LONGEST_REASON]
         self.writer.add(at, "login", caller=name, host=host, outcome=outcome, reason=why)
 
     @property
@@ -198,7 +199,10 @@ class Audit:
 
 
 def target_of(subject: str, payload: bytes) -> str:
-    """What a request is about: `engine/a1`, `engine`, several separated by commas; empty where it does not say."""
+    """What a request is about: `engine/a1`, `engine`, several separated by commas; empty where it does not say.
+
+    Somebody may give a whole key where its id belongs: what is a secret by its form is masked.
+    """
     decoder = _named.get(subject)
     if decoder is None:
         return ""
@@ -209,6 +213,6 @@ def target_of(subject: str, payload: bytes) -> str:
     if told.changes:
         names = [change.service for change in told.changes[:_MOST_TARGETS]]
         more = len(told.changes) - len(names)
-        return ",".join(names)[:_LONGEST_TARGET] + (f" and {more} more" if more else "")
+        return mask(",".join(names))[:_LONGEST_TARGET] + (f" and {more} more" if more else "")
     name = told.name or told.service or told.id or told.who or told.credential or ""
-    return (f"{name}/{told.instance_id}" if told.instance_id else name)[:_LONGEST_TARGET]
+    return mask(f"{name}/{told.instance_id}" if told.instance_id else name)[:_LONGEST_TARGET]
