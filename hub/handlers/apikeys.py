@@ -18,6 +18,7 @@ from hub.errors import Conflict, HubError, InvalidRequest, NotFound, Unavailable
 from hub.handlers.accessbucket import KEY, USED
 from hub.handlers.clock import Clock
 from hub.handlers.endpoint import Respond
+from hub.handlers.proven import Signed
 from hub.handlers.revoking import Revoking
 from hub.identity.apikeys import Minted, credential, mint
 from hub.store.events import EventLog
@@ -81,10 +82,10 @@ class KeyStore:
         self._clock = clock
         self._rights = rights
         self._max_bytes = max_bytes
-        self._decode_create = Decoder(wire.CreateKey)
+        self._decode_create = Signed(wire.CreateKey)
         self._decode_list = Decoder(wire.ListKeys)
-        self._decode_rotate = Decoder(wire.RotateKey)
-        self._decode_revoke = Decoder(wire.RevokeKey)
+        self._decode_rotate = Signed(wire.RotateKey)
+        self._decode_revoke = Signed(wire.RevokeKey)
         self._decode_record = msgspec.json.Decoder(wire.KeyRecord).decode
         self.subjects: dict[str, Respond] = {
             subjects.KEY_CREATE: self.create,

@@ -14,6 +14,7 @@ from hub.errors import InvalidRequest, NotFound
 from hub.handlers.accessbucket import REVOKED
 from hub.handlers.clock import Clock
 from hub.handlers.endpoint import Respond
+from hub.handlers.proven import Signed
 from hub.masking import mask
 from hub.store.events import EventLog
 from hub.store.ports import Bucket, Listener
@@ -56,8 +57,8 @@ class Revoking:
         self._events = events
         self._clock = clock
         self._max_bytes = max_bytes
-        self._decode_revoke = Decoder(wire.RevokeAccess)
-        self._decode_restore = Decoder(wire.RestoreAccess)
+        self._decode_revoke = Signed(wire.RevokeAccess)
+        self._decode_restore = Signed(wire.RestoreAccess)
         self._decode_list = Decoder(wire.ListRevoked)
         self.subjects: dict[str, Respond] = {
             subjects.ACCESS_REVOKE: self.revoke,

@@ -110,3 +110,12 @@ async def test_nobody_but_operators_makes_keys(secure: HubProcess) -> None:
         for subject in ("hub.key.create", "hub.key.list", "hub.access.revoke", "hub.access.list"):
             await engine.may_not_publish(subject)
         await engine.may_not_publish("$JS.API.DIRECT.GET.KV_hub-access.$KV.hub-access.key.x")
+
+
+async def test_who_made_or_revoked_a_key_is_who_was_proven_to_whoever_he_says_he_is(secure: HubProcess) -> None:
+    async with let_in(secure.nats_url, ADA) as ada:
+        _, key_id = await created(ada.client, "signed", author="eve")
+        await call(ada.client, "hub.access.revoke", {"who": "reader:nosy", "author": "eve"})
+        keys = {each["id"]: each for each in (await call(ada.client, "hub.key.list"))["keys"]}
+        revoked = {each["who"]: each for each in (await call(ada.client, "hub.access.list"))["revoked"]}
+    assert (keys[key_id]["author"], revoked["reader:nosy"]["author"]) == ("operator:ada", "operator:ada")
