@@ -32,6 +32,8 @@ test: $(STAMP) ## Set up and run all tests (ARGS="-k name" ...)
 	@echo "running the tests (parallel, then those that need the machine to themselves) ..."
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --max-worker-restart 0 --dist loadgroup -m "not serial and not system" $(ARGS)
 	@$(BIN)/python -m pytest -q -m "serial and not system" $(ARGS) || test $$? -eq 5
+	@echo "running those that talk to a hub again, in enforced mode: hubs let in only who proves who it is ..."
+	@HUB_TEST_ACCESS=enforced $(BIN)/python -m pytest -q -n $(WORKERS) --max-worker-restart 0 --dist loadgroup -m "not serial and not system" $(ARGS) || test $$? -eq 5
 
 test-other: $(STAMP) ## Run the unit tests on the newest other CPython found
 	@$(BIN)/python -m tests.other_python

@@ -10,15 +10,26 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import nats
 import nats.errors
 from nats.aio.client import Client
+
+from tests import enforcing
 
 
 @asynccontextmanager
 async def connected(url: str | list[str], **options: Any) -> AsyncIterator[Client]:
-    """A connection that is closed in the end."""
-    client = await nats.connect(url, **options)
+    """A connection that is closed in the end; at an enforced hub of an operator (see `tests.enforcing`)."""
+    client = await enforcing.connect(url, **options)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+@asynccontextmanager
+async def connected_as(caller: str, url: str) -> AsyncIterator[Client]:
+    """The same, but at an enforced hub of that caller alone, `service:engine` or `enforcing.HUB`."""
+    client = await enforcing.connect(url, caller)
     try:
         yield client
     finally:

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from hub.client import CentralHubClient
+from tests import enforcing
 from tests.hubs import environment
 from tests.waiting import PATIENCE
 
@@ -22,14 +23,19 @@ _ROOT = Path(__file__).parents[1]
 _LISTENS = re.compile(r"^(?P<id>\S+) listens on http://127\.0\.0\.1:(?P<port>\d+)$", re.MULTILINE)
 
 
+def sdk(url: str, name: str, *arguments: Any, **given: Any) -> CentralHubClient:
+    """A client, which logs in as its service where that is asked for."""
+    return CentralHubClient(name, *arguments, nats_url=url, **{**enforcing.as_service(url, name), **given})
+
+
 def consumer(url: str, **given: Any) -> CentralHubClient:
     """A client that only looks for others."""
-    return CentralHubClient("some-consumer", nats_url=url, **given)
+    return sdk(url, "some-consumer", **given)
 
 
 def service(url: str, name: str, instance_id: str, port: int = 8000, **given: Any) -> CentralHubClient:
     """A client that registers an instance."""
-    return CentralHubClient(name, "test", port=port, instance_id=instance_id, nats_url=url, **given)
+    return sdk(url, name, "test", port=port, instance_id=instance_id, **given)
 
 
 async def known(client: CentralHubClient, name: str) -> list[str]:
@@ -68,6 +74,7 @@ class ExampleProcess:
     def __init__(self, folder: Path, example: str, url: str, *arguments: str) -> None:
         self._command = [sys.executable, "-m", f"examples.{example}", "--nats", url, "--port", "0", *arguments]
         self._log = folder / f"{example}-{'-'.join(arguments).strip('-') or 'plain'}.log"
+        self._login = enforcing.variables(url, f"service:{example.replace('_', '-')}")
         self._process: subprocess.Popen[bytes] | None = None
         self.instance_id = ""
         self.port = 0
@@ -75,7 +82,7 @@ class ExampleProcess:
     def __enter__(self) -> Self:
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                self._command, stdout=log, stderr=subprocess.STDOUT, env=environment(), cwd=_ROOT
+                self._command, stdout=log, stderr=subprocess.STDOUT, env=environment(**self._login), cwd=_ROOT
             )
         deadline = time.monotonic() + PATIENCE
         while (found := _LISTENS.search(self.output())) is None:

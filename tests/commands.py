@@ -15,6 +15,7 @@ import time
 from types import TracebackType
 from typing import IO, Any, Self
 
+from tests import enforcing
 from tests.hubs import environment, hub_command
 
 PATIENCE = 60.0
@@ -22,7 +23,7 @@ PATIENCE = 60.0
 
 def run(*arguments: str, nats: str | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run `hub` to its end, with the NATS at `nats` in its environment."""
-    given = {**variables, "NATS_URL": nats} if nats else variables
+    given = {**enforcing.variables(nats), **variables, "NATS_URL": nats} if nats else variables
     return subprocess.run(
         [hub_command(), *arguments],
         env=environment(**given),
@@ -44,7 +45,9 @@ def run_on_terminal(*arguments: str, nats: str, columns: int = 160, **variables:
     """What `hub` shows on a colour terminal of that width; it must succeed."""
     screen, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
-    given = environment(NATS_URL=nats, TERM="xterm-256color", COLORTERM="", **variables)
+    given = environment(
+        NATS_URL=nats, TERM="xterm-256color", COLORTERM="", **{**enforcing.variables(nats), **variables}
+    )
     given.pop("COLUMNS", None)
     with subprocess.Popen(
         [hub_command(), *arguments], env=given, stdin=terminal, stdout=terminal, stderr=subprocess.PIPE
@@ -76,7 +79,7 @@ class Running:
     def __init__(self, *arguments: str, nats: str, stdout: int | None = None) -> None:
         self._process = subprocess.Popen(
             [hub_command(), *arguments],
-            env=environment(NATS_URL=nats),
+            env=environment(NATS_URL=nats, **enforcing.variables(nats)),
             stdout=subprocess.PIPE if stdout is None else stdout,
             stderr=subprocess.PIPE,
             text=True,
@@ -138,7 +141,7 @@ class Typing:
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 160, 0, 0))
         self._process = subprocess.Popen(
             [hub_command(), *arguments],
-            env=environment(NATS_URL=nats, TERM="xterm-256color", **variables),
+            env=environment(NATS_URL=nats, TERM="xterm-256color", **{**enforcing.variables(nats), **variables}),
             stdin=terminal,
             stdout=terminal,
             stderr=terminal,

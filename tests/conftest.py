@@ -8,11 +8,34 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import enforcing
 from tests.servers import NatsServer
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("central-hub", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("central-hub")
+
+_INTEGRATION = Path(__file__).parent / "integration"
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """In enforced mode nothing is looked at but the tests of `tests/integration`."""
+    away = _INTEGRATION not in (collection_path, *collection_path.parents)
+    outside = away and collection_path not in _INTEGRATION.parents
+    return True if enforcing.ENFORCED and outside else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In enforced mode only those stay that talk to a hub of the fixtures, and are not `open_only`."""
+    if not enforcing.ENFORCED:
+        return
+    kept = [each for each in items if _is_for_enforced(each)]
+    config.hook.pytest_deselected(items=[each for each in items if each not in set(kept)])
+    items[:] = kept
+
+
+def _is_for_enforced(item: pytest.Item) -> bool:
+    return "hub" in getattr(item, "fixturenames", ()) and item.get_closest_marker("open_only") is None
 
 
 @pytest.fixture(scope="session")

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 import httpx
 
+from tests import enforcing
 from tests.hubs import HubProcess
 
 TIMEOUT = 20.0
+_BEAT = re.compile(r"/discovery/services/([^/]+)/[^/]+/heartbeat")
 
 
 def address(hub: HubProcess) -> tuple[str, int]:
@@ -26,9 +30,21 @@ def address(hub: HubProcess) -> tuple[str, int]:
 
 @asynccontextmanager
 async def browsing(hub: HubProcess) -> AsyncIterator[httpx.AsyncClient]:
-    """An HTTP client for that hub."""
-    async with httpx.AsyncClient(base_url=hub.http_url, timeout=TIMEOUT) as http:
+    """An HTTP client for that hub; of an operator where it is enforced."""
+    acting = _Acting() if enforcing.is_enforced(hub.http_url) else None
+    async with httpx.AsyncClient(base_url=hub.http_url, timeout=TIMEOUT, auth=acting) as http:
         yield http
+
+
+class _Acting(httpx.Auth):
+    """Comes as an operator; a beat, which only services may send, as the service that it is of."""
+
+    def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override]
+        """Logs in, unless the request does so itself."""
+        if "authorization" not in request.headers:
+            found = _BEAT.fullmatch(request.url.path)
+            request.headers["authorization"] = f"Bearer {enforcing.token_of(found[1]) if found else enforcing.token()}"
+        yield request
 
 
 def problem(response: httpx.Response) -> dict[str, Any]:
@@ -93,3 +109,10 @@ async def watching(http: httpx.AsyncClient, query: str = "", **headers: str) -> 
         assert response.status_code == 200, await response.aread()
         assert response.headers["content-type"] == "text/event-stream"
         yield Events(response)
+
+
+def fetched(hub: HubProcess, path: str) -> str:
+    """What a GET of a path has for an operator, for tests that do not run on a loop."""
+    request = Request(f"{hub.http_url}{path}", headers=enforcing.headers(hub.http_url))
+    with urlopen(request, timeout=TIMEOUT) as response:
+        return str(response.read().decode())

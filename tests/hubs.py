@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from hub.settings.schema import PLATFORM_NAMES
+from tests import enforcing
 from tests.servers import free_port
 
 START_TIMEOUT = 60.0
@@ -58,6 +59,10 @@ class HubProcess:
         self._own_nats = nats_url is None
         self._arguments = arguments
         self._variables = variables or {}
+        if nats_url is None:
+            self._secured = enforcing.secured(folder, arguments, self._variables)
+        else:
+            self._secured = enforcing.joining(nats_url)
         self._process: subprocess.Popen[bytes] | None = None
         self.nats_url = nats_url or ""
         self.http_url = ""
@@ -86,7 +91,7 @@ class HubProcess:
                 [hub_command(), *self._command()],
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=environment(**self._variables),
+                env=environment(**{**self._secured, **self._variables}),
                 cwd=self.folder,
                 start_new_session=True,
             )
@@ -102,6 +107,8 @@ class HubProcess:
             assert time.monotonic() < deadline, f"the hub is not ready:\n{self.output()}"
             time.sleep(0.02)
         self.nats_url, self.http_url = found["nats"], found["http"]
+        if self._secured:
+            enforcing.opened(self._secured, self.nats_url, self.http_url)
 
     def output(self) -> str:
         """All that it has printed since it was last started."""

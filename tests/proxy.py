@@ -6,6 +6,8 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
+from tests import enforcing
+
 _CHUNK = 64 * 1024
 
 
@@ -36,6 +38,7 @@ class Proxy:
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        enforcing.passed_on(self._server.sockets[0].getsockname()[1], self._target)
         return self
 
     async def __aexit__(

@@ -11,11 +11,14 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from tests import enforcing
 from tests.calls import call, connected, discover, ids, refusal, register
 from tests.clients import consumer, eventually, service, until_known
 from tests.commands import run, run_json
 from tests.hubs import HubProcess
 from tests.waiting import until
+
+ADA = enforcing.author("ada")
 
 pytestmark = pytest.mark.xdist_group("admin")
 
@@ -33,7 +36,11 @@ async def test_a_drained_instance_is_not_chosen_from_the_reply_on(client: Client
     (row,) = done["instances"]
     assert (row["name"], row["instance_id"], row["status"]) == ("pair", "p1", "draining")
     assert row["revision"] > 0
-    assert (row["desired"]["mode"], row["desired"]["reason"], row["desired"]["author"]) == ("draining", "r", "ada")
+    assert (row["desired"]["mode"], row["desired"]["reason"], row["desired"]["author"]) == (
+        "draining",
+        "r",
+        ADA,
+    )
     assert await ids(client, "pair") == ["p2"]
     assert await ids(client, "pair", status="draining") == ["p1"]
     lifted = await call(client, "hub.admin.undrain", {"name": "pair", "instance_id": "p1"})
@@ -197,9 +204,9 @@ async def test_the_event_the_record_and_the_health_report_say_why(client: Client
 
     await until(lambda: reports() and records() and events(), f"all three are heard: {heard}")
     assert reports()[0]["reason"] == "rack move"
-    assert (records()[0]["reason"], records()[0]["desired"]["author"]) == ("rack move", "ada")
+    assert (records()[0]["reason"], records()[0]["desired"]["author"]) == ("rack move", ADA)
     data = events()[0]["data"]
-    assert (data["change"], data["reason"], data["author"]) == ("drain", "rack move", "ada")
+    assert (data["change"], data["reason"], data["author"]) == ("drain", "rack move", ADA)
     assert data["desired"]["mode"] == "draining"
 
 
@@ -226,6 +233,7 @@ async def test_the_sdk_stops_choosing_a_drained_instance_and_counts_its_new_weig
         assert found == {"c2": 200}
 
 
+@pytest.mark.open_only("about the processes of commands")
 def test_the_verbs_do_what_they_say(hub: HubProcess) -> None:
     nats = hub.nats_url
     assert run("register", "tool", "--host", "h", "--port", "1", "--instance-id", "t1", nats=nats).returncode == 0
@@ -237,7 +245,7 @@ def test_the_verbs_do_what_they_say(hub: HubProcess) -> None:
     heading, row = (line.split() for line in listed.stdout.splitlines())
     expected = "SERVICE INSTANCE STATUS WANTED WEIGHT METADATA REASON AUTHOR CHANGED"
     assert heading == expected.split()
-    assert row[:-1] == ["tool", "t1", "draining", "draining", "-", "-", "rack", "move", "ada"]
+    assert row[:-1] == ["tool", "t1", "draining", "draining", "-", "-", "rack", "move", ADA]
     assert run("undrain", "tool", nats=nats).returncode == 0
     assert run("maintenance", "on", "tool", "t1", nats=nats).returncode == 0
     assert "maintenance" in run("discover", "tool", "--status", "any", nats=nats).stdout
@@ -255,6 +263,7 @@ def test_the_verbs_do_what_they_say(hub: HubProcess) -> None:
     assert (nothing.returncode, nothing.stderr) == (3, "hub: nothing is wanted of tool\n")
 
 
+@pytest.mark.open_only("about the processes of commands")
 def test_the_verbs_end_with_the_exit_codes_of_the_others(hub: HubProcess) -> None:
     nats = hub.nats_url
     for arguments in (("drain", "nobody"), ("undrain", "nobody", "n1"), ("weight", "nobody", "n1", "3")):

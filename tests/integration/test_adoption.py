@@ -15,6 +15,8 @@ from tests.clients import eventually
 from tests.hubs import HubProcess
 from tests.microservice import ByHand, MicroProcess
 
+pytestmark = pytest.mark.open_only("what answers to $SRV in the account of the services, no hub can hear")
+
 QUICK = {"HUB_MICRO_INTERVAL": "0.5"}
 
 

@@ -23,7 +23,7 @@ from tests.commands import Running, run, run_json
 from tests.hubs import HubProcess
 from tests.keys import fresh_key
 
-pytestmark = pytest.mark.xdist_group("audit")
+pytestmark = [pytest.mark.xdist_group("audit"), pytest.mark.open_only("of changes that nobody was proven to make")]
 
 PIN = "a-pin-of-4-digits"
 

@@ -13,12 +13,15 @@ from nats.aio.msg import Msg
 
 from hub.client import CentralHubClient
 from hub.errors import InvalidConfig
+from tests import enforcing
 from tests.calls import call, refusal, register
 from tests.clients import service
 from tests.commands import run, run_json
 from tests.http import browsing
 from tests.hubs import HubProcess
 from tests.waiting import until
+
+ADA = enforcing.author("ada")
 
 pytestmark = pytest.mark.xdist_group("config")
 
@@ -69,7 +72,10 @@ async def test_some_try_it_and_then_it_is_for_all(hub: HubProcess, client: Clien
         assert (eu.config.origin("/n"), us.config.origin("/n")) == ("canary", "service")
         status = await call(client, "hub.config.status", {"service": "tried"})
         assert [each.get("canary", False) for each in status["instances"]] == [True, False]
-        assert (status["canary"]["author"], status["canary"]["target"]) == ("ada", {"zones": ["eu-1"]})
+        assert (status["canary"]["author"], status["canary"]["target"]) == (
+            ADA,
+            {"zones": ["eu-1"]},
+        )
         for instance, values in (("tried-eu", {"n": 2}), ("tried-us", {"n": 1, "gone": True})):
             found = await call(client, "hub.config.get", {"service": "tried", "instance": instance})
             assert found["values"] == values
@@ -146,7 +152,7 @@ async def test_many_scopes_are_tried_and_put_for_all_in_one_step(hub: HubProcess
         assert sorted(scope["service"] for scope in done["scopes"]) == ["first-of-two", "second-of-two"]
         for name in ("first-of-two", "second-of-two"):
             found = await call(client, "hub.config.get", {"service": name})
-            assert (found["values"], found["author"], found["canary"]) == ({"n": 2}, "ada", None)
+            assert (found["values"], found["author"], found["canary"]) == ({"n": 2}, ADA, None)
 
 
 async def test_what_is_shown_first_is_stored_nowhere(hub: HubProcess, client: Client) -> None:
@@ -172,7 +178,7 @@ async def test_while_it_is_tried_others_are_told_so(hub: HubProcess, client: Cli
     for subject in ("hub.config.put", "hub.config.patch"):
         error = await refusal(client, subject, {"changes": [{"service": "occupied", "values": {"n": 2}}]})
         assert error["code"] == "conflict"
-        assert "by ada; promote or abort it first" in error["message"]
+        assert f"by {ADA}; promote or abort it first" in error["message"]
     async with browsing(hub) as http:
         aborted = await http.post("/config/occupied/abort", json={"author": "bob", "reason": "not now"})
         assert aborted.status_code == 200

@@ -12,7 +12,10 @@ from tests.commands import run, run_json, run_on_terminal
 from tests.hubs import HubProcess
 from tests.instance import InstanceProcess
 
-pytestmark = pytest.mark.xdist_group("cli")
+pytestmark = [
+    pytest.mark.xdist_group("cli"),
+    pytest.mark.open_only("about the processes of commands"),
+]
 
 
 def test_what_a_script_registers_it_finds_and_takes_out_again(hub: HubProcess) -> None:

@@ -15,7 +15,10 @@ from tests.commands import run, run_json
 from tests.hubs import HubProcess
 from tests.waiting import until
 
-pytestmark = pytest.mark.xdist_group("cli")
+pytestmark = [
+    pytest.mark.xdist_group("cli"),
+    pytest.mark.open_only("about the processes of commands"),
+]
 
 
 async def test_what_operators_want_and_the_configuration_survive_a_wiped_store(tmp_path: Path) -> None:

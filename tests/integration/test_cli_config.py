@@ -13,11 +13,17 @@ from typing import Any
 import pytest
 from nats.aio.client import Client
 
+from tests import enforcing
 from tests.calls import register
 from tests.commands import Running, Typing, run, run_json, run_on_terminal
 from tests.hubs import HubProcess
 
-pytestmark = pytest.mark.xdist_group("cli")
+ADA = enforcing.author("ada")
+
+pytestmark = [
+    pytest.mark.xdist_group("cli"),
+    pytest.mark.open_only("about the processes of commands"),
+]
 
 SCHEMA = {"type": "object", "properties": {"limit": {"type": "integer", "maximum": 10, "default": 2}}}
 
@@ -63,7 +69,11 @@ def test_what_is_set_is_what_one_gets(hub: HubProcess, tmp_path: Path) -> None:
         line.split() for line in config(hub, "get", "paint", "--origins").splitlines()
     ]
     told = config_json(hub, "get", "paint")
-    assert (told["author"], told["reason"], told["own_revision"]) == ("ada", "first", told["revision"])
+    assert (told["author"], told["reason"], told["own_revision"]) == (
+        ADA,
+        "first",
+        told["revision"],
+    )
     config(hub, "set", "paint", "--unset", "name", "risk.max=4")
     assert json.loads(config(hub, "get", "paint", "--put")) == {"risk": {"max": 4}, "a.b": {"$secret": "key"}}
     missing = run("config", "get", "paint", "risk.mix", nats=hub.nats_url)
@@ -169,7 +179,7 @@ def test_what_is_configured_is_listed_registered_or_not(hub: HubProcess) -> None
     rows = [line.split() for line in config(hub, "list").splitlines()]
     assert rows[0] == ["SERVICE", "REVISION", "KIND", "AT", "SCHEMA", "AUTHOR", "REASON"]
     [row] = [row for row in rows if row[0] == "never-registered"]
-    assert (row[2], row[5:]) == ("patch", ["no", "ada", "early"])
+    assert (row[2], row[5:]) == ("patch", ["no", ADA, "early"])
     told = config_json(hub, "list")
     assert {"never-registered"} <= {scope["service"] for scope in told["scopes"]}
     assert told["next"] is None

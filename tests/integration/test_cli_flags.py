@@ -11,7 +11,10 @@ import pytest
 from tests.commands import run, run_json, run_on_terminal
 from tests.hubs import HubProcess
 
-pytestmark = pytest.mark.xdist_group("cli")
+pytestmark = [
+    pytest.mark.xdist_group("cli"),
+    pytest.mark.open_only("about the processes of commands"),
+]
 
 SHOP = {
     "dark-mode": True,

@@ -12,7 +12,10 @@ from tests.clients import eventually
 from tests.commands import run, run_json, run_on_terminal
 from tests.hubs import HubProcess
 
-pytestmark = pytest.mark.xdist_group("cli")
+pytestmark = [
+    pytest.mark.xdist_group("cli"),
+    pytest.mark.open_only("about the processes of commands"),
+]
 
 
 async def becomes(client: Client, name: str, reason: str) -> None:

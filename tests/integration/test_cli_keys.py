@@ -15,7 +15,10 @@ from tests.calls import call
 from tests.commands import run, run_json, run_on_terminal
 from tests.hubs import HubProcess
 
-pytestmark = pytest.mark.xdist_group("cli")
+pytestmark = [
+    pytest.mark.xdist_group("cli"),
+    pytest.mark.open_only("about the processes of commands"),
+]
 
 
 def test_a_key_is_printed_once_with_a_word_that_it_is_never_shown_again(hub: HubProcess) -> None:

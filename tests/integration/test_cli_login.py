@@ -16,6 +16,8 @@ from tests.hubs import HubProcess
 from tests.keys import nkey_pair
 from tests.servers import NatsServer
 
+pytestmark = pytest.mark.open_only("about the processes of commands")
+
 SECRET = "s3cret-that-nobody-shows"
 NOTHING = "hub: no service is registered\n"
 SEED, PUBLIC = nkey_pair()

@@ -10,11 +10,15 @@ import pytest
 from nats.aio.client import Client
 
 from hub.vault.keys import decoded
+from tests import enforcing
 from tests.calls import call
 from tests.commands import PATIENCE, Typing, run, run_json
 from tests.hubs import HubProcess, environment, hub_command
 
-pytestmark = pytest.mark.xdist_group("cli")
+pytestmark = [
+    pytest.mark.xdist_group("cli"),
+    pytest.mark.open_only("about the processes of commands"),
+]
 
 VALUE = "correct horse"
 
@@ -22,7 +26,7 @@ VALUE = "correct horse"
 def piped(hub: HubProcess, value: bytes, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         [hub_command(), "secret", *arguments],
-        env=environment(NATS_URL=hub.nats_url),
+        env=environment(NATS_URL=hub.nats_url, **enforcing.variables(hub.nats_url)),
         input=value,
         capture_output=True,
         timeout=PATIENCE,
@@ -100,7 +104,7 @@ def test_a_new_secret_needs_a_reader_and_an_old_one_keeps_them(hub: HubProcess) 
     assert line.split()[:3] == ["reread", "a,", "b-*"]
     assert line.endswith("ada     rotated") or ("ada" in line and line.endswith("rotated"))
     [told] = [s for s in run_json("secret", "list", nats=hub.nats_url)["secrets"] if s["name"] == "reread"]
-    assert (told["readers"], told["author"], told["reason"]) == (["a", "b-*"], "ada", "rotated")
+    assert (told["readers"], told["author"], told["reason"]) == (["a", "b-*"], enforcing.author("ada"), "rotated")
 
 
 def test_a_secret_is_deleted_when_asked_and_not_while_it_is_used(hub: HubProcess) -> None:

@@ -16,7 +16,10 @@ from tests.instance import InstanceProcess
 from tests.proxy import Proxy
 from tests.servers import NatsServer
 
-pytestmark = pytest.mark.xdist_group("cli-watch")
+pytestmark = [
+    pytest.mark.xdist_group("cli-watch"),
+    pytest.mark.open_only("about the processes of commands"),
+]
 
 
 async def test_a_watch_tells_the_life_of_an_instance(hub: HubProcess) -> None:

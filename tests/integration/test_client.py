@@ -10,7 +10,7 @@ from nats.aio.client import Client
 
 from hub.client import CentralHubClient, Change, Conflict, InvalidRequest, NoInstance, Unavailable
 from tests import calls
-from tests.clients import consumer, eventually, known, service, until_known
+from tests.clients import consumer, eventually, known, sdk, service, until_known
 from tests.hubs import HubProcess
 from tests.servers import NatsServer, free_port
 from tests.waiting import until
@@ -22,9 +22,7 @@ def _nothing_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_service_registers_and_others_find_it(hub: HubProcess, client: Client) -> None:
-    mine = CentralHubClient(
-        "sdk-found", "engine", port=8123, nats_url=hub.nats_url, version="1.4.2", tags=["blue"], zone="eu"
-    )
+    mine = sdk(hub.nats_url, "sdk-found", "engine", port=8123, version="1.4.2", tags=["blue"], zone="eu")
     async with mine, consumer(hub.nats_url) as other:
         assert mine.registered
         found = await other.discover("sdk-found")
@@ -129,7 +127,7 @@ async def test_services_that_nobody_asks_for_any_more_are_let_go(
 async def test_filters_and_strategies_choose_as_the_hub_does(hub: HubProcess, client: Client) -> None:
     await calls.register(client, "sdk-choice", "old", version="1.1.0", tags=["blue"], zone="eu", weight=0)
     await calls.register(client, "sdk-choice", "new", version="2.0.0", zone="us", metadata={"capabilities": ["stream"]})
-    async with CentralHubClient("some-consumer", nats_url=hub.nats_url, zone="us") as other:
+    async with consumer(hub.nats_url, zone="us") as other:
         assert (await other.discover("sdk-choice", tags=["blue"])).instance_id == "old"
         assert (await other.discover("sdk-choice", capabilities=["stream"])).instance_id == "new"
         assert (await other.discover("sdk-choice", version=">=1.2,<3")).instance_id == "new"
@@ -243,6 +241,7 @@ async def test_five_thousand_instances_are_cached_wholly(hub: HubProcess, client
         assert len(chosen) == 5000
 
 
+@pytest.mark.open_only("says what hubs say, which nobody else may where identities are proven")
 async def test_a_change_that_was_missed_is_found_and_mended(hub: HubProcess, client: Client) -> None:
     await calls.register(client, "sdk-gap", "gap-1")
     async with consumer(hub.nats_url) as other:

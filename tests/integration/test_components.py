@@ -9,14 +9,13 @@ import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
-import httpx
 import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from tests.calls import call, connected
+from tests.http import browsing, fetched
 from tests.hubs import HubProcess
 from tests.waiting import until
 
@@ -58,8 +57,7 @@ class Platform:
 
     def reason(self) -> str:
         """What `/health` says is wrong."""
-        with urlopen(f"{self.hub.http_url}/health", timeout=10) as response:
-            return str(json.load(response)["details"]["reason"])
+        return str(json.loads(fetched(self.hub, "/health"))["details"]["reason"])
 
     async def complains(self, words: str) -> None:
         """Return once `/health` says so."""
@@ -175,7 +173,7 @@ async def test_a_link_out_of_the_folder_is_refused_with_its_path_and_keeps_the_l
     await platform.complains("secret: expected a file, it is a link")
     await platform.stays(first["revision"])
     assert "secret" in platform.hub.output()
-    metrics = await asyncio.to_thread(lambda: urlopen(f"{platform.hub.http_url}/metrics", timeout=10).read().decode())
+    metrics = await asyncio.to_thread(fetched, platform.hub, "/metrics")
     assert "hub_components_refused 1.0" in metrics
     (platform.folder / "secret").unlink()
     await platform.becomes({"a": "two"})
@@ -279,7 +277,7 @@ async def test_a_list_that_is_too_long_for_a_reply_comes_in_pages(platform: Plat
             break
         page = await platform.newest(after=page["next"])
     assert paths == names
-    async with httpx.AsyncClient(base_url=platform.hub.http_url) as http:
+    async with browsing(platform.hub) as http:
         response = await http.get("/components?limit=2")
     assert [file["path"] for file in response.json()["files"]] == names[:2]
     assert f"after={names[1].replace('/', '%2F')}" in response.headers["link"]

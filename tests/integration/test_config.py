@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 from typing import Any
-from urllib.request import urlopen
 
 import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from tests import enforcing
 from tests.calls import call, connected, refusal, register
 from tests.clients import eventually
+from tests.http import fetched
 from tests.hubs import HubProcess
 from tests.waiting import until
+
+ADA = enforcing.author("ada")
 
 pytestmark = pytest.mark.xdist_group("config")
 
@@ -65,7 +68,11 @@ async def test_what_was_put_is_read_back_and_pushed(client: Client) -> None:
         }
     ]
     config = await get(client, "pushed")
-    assert (config["revision"], config["values"], config["author"]) == (done["revision"], {"a": {"b": 1}}, "ada")
+    assert (config["revision"], config["values"], config["author"]) == (
+        done["revision"],
+        {"a": {"b": 1}},
+        ADA,
+    )
     await until(lambda: len(pushed) == 1)
     assert json.loads(pushed[0].data)["values"] == {"a": {"b": 1}}
     assert (pushed[0].headers or {})["Nats-Sequence"] == str(done["revision"])
@@ -149,9 +156,9 @@ async def test_every_revision_keeps_who_when_why_and_what(client: Client) -> Non
         await put(client, "storied", {"n": number, "same": 1}, author=f"a{number}", reason=f"r{number}")
     history = await call(client, "hub.config.history", {"service": "storied"})
     assert [(each["author"], each["reason"]) for each in history["revisions"]] == [
-        ("a2", "r2"),
-        ("a1", "r1"),
-        ("a0", "r0"),
+        (enforcing.author("a2"), "r2"),
+        (enforcing.author("a1"), "r1"),
+        (enforcing.author("a0"), "r0"),
     ]
     assert [each["changed"] for each in history["revisions"]] == [["/n"], ["/n"], ["/n", "/same"]]
     first = await call(client, "hub.config.history", {"service": "storied", "limit": 2})
@@ -241,7 +248,11 @@ async def test_configuration_outlives_the_hub(hub: HubProcess, client: Client) -
     hub.start()
     async with connected(hub.nats_url) as again:
         config = await get(again, "lasting")
-        assert (config["revision"], config["values"], config["author"]) == (done["revision"], {"n": 1}, "ada")
+        assert (config["revision"], config["values"], config["author"]) == (
+            done["revision"],
+            {"n": 1},
+            ADA,
+        )
         assert (await put(again, "lasting", {"n": 2}))["revision"] > done["revision"]
 
 
@@ -252,8 +263,7 @@ async def test_metrics_tell_how_many_run_what_is_wanted(hub: HubProcess, client:
     await client.flush()
 
     def lines() -> dict[str, float]:
-        with urlopen(f"{hub.http_url}/metrics", timeout=10) as response:
-            text = response.read().decode()
+        text = fetched(hub, "/metrics")
         found = (line.rpartition(" ") for line in text.splitlines() if line.startswith("hub_config_"))
         return {name: float(value) for name, _, value in found}
 
@@ -282,7 +292,7 @@ async def test_events_tell_what_changed_who_refused_and_when_all_run_it(client: 
     await beat(client, "eventful", "e2", config_refused={"revision": revision, "reason": "no"})
     await until(lambda: [each["type"] for each in told] == ["config.changed", "config.refused"], within=10)
     assert told[0]["changed"] == ["/n"]
-    assert (told[0]["author"], told[0]["reason"], told[0]["revision"]) == ("ada", "why", revision)
+    assert (told[0]["author"], told[0]["reason"], told[0]["revision"]) == (ADA, "why", revision)
     assert (told[1]["instance_id"], told[1]["reason"]) == ("e2", "no")
     await beat(client, "eventful", "e2", config_revision=revision)
     await until(lambda: len(told) == 3, within=10)

@@ -7,16 +7,16 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 import pytest
 from nats.aio.client import Client
 
 from tests.calls import call, connected
+from tests.http import fetched
 from tests.hubs import HubProcess
 from tests.waiting import until
 
-pytestmark = pytest.mark.xdist_group("config-files")
+pytestmark = [pytest.mark.xdist_group("config-files"), pytest.mark.open_only("it is about files")]
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +49,7 @@ async def becomes(client: Client, service: str, values: dict[str, Any]) -> Any:
 
 
 def health(hub: HubProcess) -> Any:
-    with urlopen(f"{hub.http_url}/health", timeout=10) as response:
-        return json.load(response)
+    return json.loads(fetched(hub, "/health"))
 
 
 async def test_files_are_read_at_the_start_and_lie_beneath_what_is_put(client: Client, folder: Path) -> None:

@@ -7,13 +7,14 @@ import logging
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import httpx
 import pytest
 from msgspec import Meta, Struct
 from nats.aio.client import Client
 
 from hub.client import CentralHubClient, InvalidRequest
 from tests.calls import call, ids, refusal, register
+from tests.clients import sdk
+from tests.http import browsing
 from tests.hubs import HubProcess
 
 pytestmark = pytest.mark.xdist_group("config")
@@ -51,7 +52,7 @@ async def test_a_schema_that_comes_with_a_registration_is_stored_and_holds(clien
 
 async def test_who_registers_by_http_brings_one_too(hub: HubProcess, client: Client) -> None:
     message = {"name": "by-http", "host": "h", "port": 1, "liveness": "permanent", "config_schema": _AT_MOST}
-    async with httpx.AsyncClient(base_url=hub.http_url) as http:
+    async with browsing(hub) as http:
         answer = await http.post("/discovery/register", json=message)
     assert answer.json()["config_schema"]["accepted"] is True
     assert await schema(client, "by-http") == _AT_MOST
@@ -129,9 +130,7 @@ class Engine:
 
 
 async def test_the_sdk_registers_the_type_of_a_configuration(hub: HubProcess, client: Client) -> None:
-    async with CentralHubClient(
-        "typed", port=8000, instance_id="t-1", nats_url=hub.nats_url, config_schema=Engine
-    ) as service:
+    async with sdk(hub.nats_url, "typed", port=8000, instance_id="t-1", config_schema=Engine) as service:
         await put(client, "typed", {"limits": {"most": 7}})
         assert await service.config.load(Engine) == Engine(Limits(7), "engine", ())
         error = await refusal(
@@ -147,7 +146,7 @@ async def test_the_sdk_comes_up_and_warns_where_its_schema_is_not_taken(
 ) -> None:
     await put(client, "warned", {"n": "text"})
     with caplog.at_level(logging.WARNING, "hub.client"):
-        async with CentralHubClient("warned", port=8000, nats_url=hub.nats_url, config_schema=_AT_MOST) as service:
+        async with sdk(hub.nats_url, "warned", port=8000, config_schema=_AT_MOST) as service:
             assert service.registered
     assert "the schema of its configuration is not accepted (warned: /n: expected an integer" in caplog.text
     with pytest.raises(InvalidRequest) as caught:

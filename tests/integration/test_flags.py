@@ -11,6 +11,7 @@ from urllib.request import Request, urlopen
 import pytest
 from nats.aio.client import Client
 
+from tests import enforcing
 from tests.calls import call, connected, refusal
 from tests.clients import eventually
 from tests.hubs import HubProcess
@@ -93,14 +94,15 @@ async def test_what_a_service_says_of_a_shared_flag_keeps_it_from_being_taken_aw
 
 
 def test_over_http_it_is_a_problem_that_names_every_place(hub: HubProcess) -> None:
-    request = Request(f"{hub.http_url}/config/over-http", method="PUT", data=json.dumps({"values": WRONG}).encode())
-    request.add_header("Content-Type", "application/json")
+    headers = {"Content-Type": "application/json", **enforcing.headers(hub.http_url)}
+    body = json.dumps({"values": WRONG}).encode()
+    request = Request(f"{hub.http_url}/config/over-http", method="PUT", data=body, headers=headers)
     with pytest.raises(HTTPError) as refused:
         urlopen(request, timeout=10)
-    body = json.loads(refused.value.read())
+    told = json.loads(refused.value.read())
     refused.value.close()
     assert refused.value.code == 422
-    assert TOLD.format("over-http") in json.dumps(body, ensure_ascii=False).replace('\\"', '"')
+    assert TOLD.format("over-http") in json.dumps(told, ensure_ascii=False).replace('\\"', '"')
 
 
 async def test_a_file_with_flags_by_hand_is_stored_and_one_that_is_wrong_keeps_in_force_what_it_said(

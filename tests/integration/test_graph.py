@@ -10,8 +10,9 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from tests.calls import call, discover, refusal, register
+from tests.calls import call, connected_as, discover, refusal, register
 from tests.clients import eventually, service
+from tests.enforcing import HUB
 from tests.hubs import HubProcess
 from tests.raw import published, send
 
@@ -109,9 +110,9 @@ async def test_beats_stay_empty_but_for_the_news_of_what_is_used(hub: HubProcess
     async def on_beat(message: Msg) -> None:
         beats.append(message.data)
 
-    await client.subscribe("hub.heartbeat.quiet.*", cb=on_beat)
-    await client.flush()
-    async with service(hub.nats_url, "quiet", "q-1", ttl=0.5) as quiet:
+    async with connected_as(HUB, hub.nats_url) as ear, service(hub.nats_url, "quiet", "q-1", ttl=0.5) as quiet:
+        await ear.subscribe("hub.heartbeat.quiet.*", cb=on_beat)
+        await ear.flush()
         await quiet.discover("quiet-engine")
         await until_observed(client, "quiet", "quiet-engine")
 
@@ -122,6 +123,7 @@ async def test_beats_stay_empty_but_for_the_news_of_what_is_used(hub: HubProcess
     assert len([beat for beat in beats if beat]) <= 2, "once when it is new, and once more if a registration came after"
 
 
+@pytest.mark.open_only("who asks is who was proven to, whatever name it says")
 async def test_who_says_its_name_when_it_asks_is_observed(client: Client) -> None:
     registered = await register(client, "named-engine")
     await discover(client, "named-engine", min_revision=registered["revision"], wait=5)
@@ -156,6 +158,7 @@ async def test_an_absurd_question_with_a_header_is_refused_as_one_without(client
     assert found["services"] == []
 
 
+@pytest.mark.open_only("what strangers may not publish at all is refused by the server")
 async def test_rubbish_on_the_hubs_own_subject_and_from_strangers_changes_nothing(
     hub: HubProcess, client: Client
 ) -> None:

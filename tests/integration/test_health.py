@@ -9,11 +9,10 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from hub.client import CentralHubClient
 from hub.errors import InvalidRequest
 from hub.wire.checks import Check, TtlCheck
 from tests.calls import call, discover, ids, refusal, register
-from tests.clients import eventually
+from tests.clients import eventually, sdk
 from tests.commands import run, run_json
 from tests.hubs import HubProcess
 from tests.waiting import until
@@ -64,7 +63,7 @@ async def test_a_dead_dependency_warns_its_dependants_until_it_is_back_and_the_c
     await beat(client, "mains", status="critical")
     instance = await becomes(client, "lamp", "warning")
     assert (instance["check"], instance["reason"]) == ("upstream", "upstream: mains cannot be chosen")
-    async with CentralHubClient("onlooker", nats_url=hub.nats_url) as onlooker:
+    async with sdk(hub.nats_url, "onlooker") as onlooker:
         await until(lambda: told and told[-1]["status"] == "warning", "the report on the lamp")
 
         async def degraded() -> bool:
@@ -79,7 +78,7 @@ async def test_a_dead_dependency_warns_its_dependants_until_it_is_back_and_the_c
 async def test_where_too_few_are_well_discovery_answers_with_all_as_they_are(hub: HubProcess, client: Client) -> None:
     for number in range(4):
         await register(client, "crew", f"crew-{number}", port=8000 + number, protect_threshold=0.5)
-    async with CentralHubClient("captain", nats_url=hub.nats_url) as captain:
+    async with sdk(hub.nats_url, "captain") as captain:
         assert len((await captain.discover_all("crew")).instances) == 4
         for number in (1, 2):
             payload = json.dumps({"status": "critical"}).encode()
@@ -129,7 +128,7 @@ async def test_the_sdk_reports_on_its_ttl_checks_and_silence_makes_them_fail(hub
         TtlCheck(name="feed", ttl=2.0),
         {"type": "ttl", "name": "books", "severity": "warning"},
     ]
-    async with CentralHubClient("desk", port=8080, instance_id="d1", nats_url=hub.nats_url, checks=checks) as desk:
+    async with sdk(hub.nats_url, "desk", port=8080, instance_id="d1", checks=checks) as desk:
         desk.set_check("books", "critical", "ledger is behind")
         instance = await becomes(client, "desk", "critical")
         assert (instance["check"], instance["reason"]) == ("books", "books: reported by the service: ledger is behind")

@@ -11,11 +11,14 @@ import httpx
 import pytest
 from nats.aio.client import Client
 
+from tests import enforcing
 from tests.calls import call, refusal, register
 from tests.clients import eventually
 from tests.contract.golden import INVALID, Golden, name_of
 from tests.http import browsing, problem
 from tests.hubs import HubProcess
+
+ADA = enforcing.author("ada")
 
 _SCHEMA = {
     "type": "object",
@@ -52,7 +55,11 @@ async def test_what_is_put_over_http_is_what_nats_answers(http: httpx.AsyncClien
     response = await http.get("/config/told")
     assert response.json() == await call(client, "hub.config.get", {"service": "told"})
     told = response.json()
-    assert (told["put"], told["author"], told["reason"]) == ({"risk": {"max_leverage": 3}}, "ada", "calm markets")
+    assert (told["put"], told["author"], told["reason"]) == (
+        {"risk": {"max_leverage": 3}},
+        ADA,
+        "calm markets",
+    )
     assert response.headers["hub-revision"] == str(changed["revision"])
 
 
@@ -61,7 +68,12 @@ async def test_what_is_configured_is_listed_page_by_page(http: httpx.AsyncClient
         await put(http, scope, {"n": 1}, author="ada", reason="there")
     response = await http.get("/config", params={"after": "listed", "limit": 1})
     [row] = response.json()["scopes"]
-    assert (row["service"], row["kind"], row["author"], row["has_schema"]) == ("listed-a", "put", "ada", False)
+    assert (row["service"], row["kind"], row["author"], row["has_schema"]) == (
+        "listed-a",
+        "put",
+        ADA,
+        False,
+    )
     following = await http.get(response.links["next"]["url"])
     assert following.json()["scopes"][0]["service"] == "listed-b"
     assert (await http.get("/config", headers={"If-None-Match": "x"})).headers["etag"]

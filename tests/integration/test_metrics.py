@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from hub.telemetry.catalogue import CATALOGUE
 from hub.wire.names import INSTANCE_PATTERN
 from tests.calls import call, connected, discover, refusal, register
+from tests.http import browsing
 from tests.hubs import HubProcess
 from tests.servers import NatsServer
 from tests.waiting import PATIENCE, until
@@ -36,8 +37,8 @@ def series(text: str) -> set[str]:
 
 async def scraped(hub: HubProcess) -> httpx.Response:
     """An answer on /metrics."""
-    async with httpx.AsyncClient(timeout=30) as http:
-        return (await http.get(f"{hub.http_url}/metrics")).raise_for_status()
+    async with browsing(hub) as http:
+        return (await http.get("/metrics")).raise_for_status()
 
 
 async def figures_when(hub: HubProcess, name: str, value: float) -> dict[str, float]:

@@ -15,6 +15,7 @@ from nats.aio.client import Client
 
 from tests.calls import connected, refusal, register
 from tests.contract.test_monitoring import ALERT_TESTS, SCRAPING, queries
+from tests.http import browsing
 from tests.hubs import HubProcess
 
 pytestmark = pytest.mark.system
@@ -39,8 +40,8 @@ async def test_the_metrics_of_a_busy_hub_are_as_prometheus_wants_them(hub: HubPr
         await register(client, "measured")
         await refusal(client, "hub.register", {"name": "measured"})
         on_nats = await client.request("hub.metrics", b"", timeout=10)
-    async with httpx.AsyncClient(timeout=30) as http:
-        over_http = await http.get(f"{hub.http_url}/metrics")
+    async with browsing(hub) as http:
+        over_http = await http.get("/metrics")
     for text in (on_nats.data.decode(), over_http.text):
         done = promtool("check", "metrics", given=text)
         assert_well(done)

@@ -22,7 +22,10 @@ from tests.keys import fresh_key
 PATIENCE = 60.0
 _HTTP = "http://127.0.0.1:7000"
 
-pytestmark = pytest.mark.xdist_group("readme")
+pytestmark = [
+    pytest.mark.xdist_group("readme"),
+    pytest.mark.open_only("typed at a hub that is open"),
+]
 
 
 class Reader:

@@ -16,6 +16,7 @@ from hub.client.secrets import AT_ONCE
 from hub.vault.transit import Recipient, answer_to
 from hub.wire.codec import encode
 from hub.wire.secrets import MAX_VALUE_BYTES, ResolvedSecrets, ResolveSecrets, SealedAnswer
+from tests import enforcing
 from tests.calls import call, connected, refusal
 from tests.hubs import HubProcess
 from tests.keys import fresh_key, key_file
@@ -100,7 +101,7 @@ async def test_a_list_says_everything_but_the_values(client: Client) -> None:
     assert found == {
         "name": "listed-b",
         "revision": stored["revision"],
-        "author": "ada",
+        "author": enforcing.author("ada"),
         "reason": "first",
         "readers": ["a", "b"],
         "key_id": key,
@@ -202,10 +203,10 @@ async def test_changes_are_events_that_name_the_secret_and_who_changed_it(client
         "secret": "storied",
         "change": "put",
         "reason": "why not",
-        "author": "ada",
+        "author": enforcing.author("ada"),
         "revision": stored["revision"],
     }
-    assert (heard[1]["data"]["change"], heard[1]["data"]["author"]) == ("delete", "bob")
+    assert (heard[1]["data"]["change"], heard[1]["data"]["author"]) == ("delete", enforcing.author("bob"))
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tests.hubs import HubProcess
 from tests.servers import NatsServer
 from tests.waiting import until
 
-pytestmark = pytest.mark.xdist_group("static-files")
+pytestmark = [pytest.mark.xdist_group("static-files"), pytest.mark.open_only("it is about files")]
 
 
 class Said:

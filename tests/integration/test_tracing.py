@@ -15,8 +15,8 @@ from nats.aio.msg import Msg
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState
 
-from hub.client import CentralHubClient
 from tests.calls import connected, discover, register
+from tests.clients import sdk
 from tests.collector import Collector, attributes
 from tests.hubs import HubProcess
 from tests.servers import NatsServer, free_port
@@ -182,7 +182,7 @@ async def test_the_sdk_tells_the_hub_of_the_trace_that_the_service_is_in(tmp_pat
         HubProcess(tmp_path / "hub", variables={"HUB_TRACING_ENDPOINT": collector.url}) as hub,
     ):
         with trace.use_span(NonRecordingSpan(caller)):
-            async with CentralHubClient("looker", nats_url=hub.nats_url) as client:
+            async with sdk(hub.nats_url, "looker") as client:
                 await client.services()
         assert hub.stop() == 0
         [seen] = [span for span in collector.of_trace(TRACE) if span.name == "hub.services"]
