@@ -6,8 +6,6 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 # More than a small machine has processors: most of the time the tests wait for something to be noticed.
 WORKERS ?= 6
-# Nothing in these has a hub that could be in enforced mode: they are not even collected for that.
-OPEN_ALONE := $(patsubst %,--ignore=tests/%,benchmarks contract faults properties store unit)
 # Where no bytecode may be written, each of a thousand processes of a test run compiles everything anew.
 export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
@@ -35,7 +33,7 @@ test: $(STAMP) ## Set up and run all tests (ARGS="-k name" ...)
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --max-worker-restart 0 --dist loadgroup -m "not serial and not system" $(ARGS)
 	@$(BIN)/python -m pytest -q -m "serial and not system" $(ARGS) || test $$? -eq 5
 	@echo "running those that talk to a hub again, in enforced mode: hubs let in only who proves who it is ..."
-	@HUB_TEST_ACCESS=enforced $(BIN)/python -m pytest -q -n $(WORKERS) --max-worker-restart 0 --dist loadgroup -m "not serial and not system" $(OPEN_ALONE) $(ARGS) || test $$? -eq 5
+	@HUB_TEST_ACCESS=enforced $(BIN)/python -m pytest -q -n $(WORKERS) --max-worker-restart 0 --dist loadgroup -m "not serial and not system" $(ARGS) || test $$? -eq 5
 
 test-other: $(STAMP) ## Run the unit tests on the newest other CPython found
 	@$(BIN)/python -m tests.other_python

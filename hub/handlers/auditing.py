@@ -177,7 +177,7 @@ class Audit:
         """The metrics, by their name in the catalogue."""
         return {} if self.writer is None else self.writer.plain()
 
-    async def aclose(self, within: float = 2.0) -> None:
+    async def aclose(self, within: float = 1.0) -> None:
         """Write what waits, and that the chain ends, within so many seconds. What remains is lost."""
         if self._writing is None or self.writer is None:
             return

@@ -6,7 +6,8 @@ from typing import Final, Literal, get_args
 
 SubjectClass = Literal["discover", "register", "heartbeat", "config", "secrets", "admin"]
 """`discover` are the reads that are answered from memory, `register` changes to the registry, `config` everything about
-configuration and components, `secrets` everything about secrets, `admin` what operators want, and whatever else."""
+configuration and components, `secrets` everything about secrets, `admin` what operators want and ask, and whatever is
+not named here."""
 
 SUBJECT_CLASSES: Final[tuple[SubjectClass, ...]] = get_args(SubjectClass)
 
@@ -26,6 +27,9 @@ _FAMILIES: Final[dict[str, SubjectClass]] = {
     "hub.components": "config",
     "hub.secret": "secrets",
     "hub.admin": "admin",
+    "hub.key": "admin",
+    "hub.access": "admin",
+    "hub.audit": "admin",
 }
 """By the first two tokens of the subject."""
 

@@ -65,7 +65,13 @@ def example(channel: Channel, caller: Caller) -> str:
     """A subject of a channel: of what is the caller's own, its own."""
     name = caller.name if caller.role == "service" else "engine"
     own = {"service": name, "scope": name, "instance": caller.instance or "i-1"}
-    others = {"component": "ledger", "secret": "db_password", "hub": "hub-1", "type": "service.registered"}
+    others = {
+        "component": "ledger",
+        "secret": "db_password",
+        "hub": "hub-1",
+        "chain": "hub-1",
+        "type": "service.registered",
+    }
     filled = {**own, **others}
     return re.sub(r"\{(\w+)\}", lambda place: filled[place[1]], channel.address)
 

@@ -18,7 +18,7 @@ from hub.core.migrations import SchemaRefused
 from hub.errors import DeadlineExceeded, HubError, Unavailable
 from hub.store.memoryarchive import MemoryArchive
 from hub.store.ports import Archive, Entry, Logged, Mark, Shelf
-from hub.store.postgres import Database, PostgresArchive
+from hub.store.postgres import Database, PostgresArchive, PostgresAudit
 from hub.store.postgres.migrating import steps
 from tests.postgres_server import PostgresServer
 from tests.proxy import Proxy
@@ -254,6 +254,26 @@ async def test_a_database_that_comes_back_empty_gets_its_tables_again(
     postgres.sql(f"DROP SCHEMA {schema} CASCADE")
     with pytest.raises(Unavailable, match="does not exist"):
         await tables.mark(FIRST)
+    with pytest.raises(Unavailable, match="made anew"):  # once, so that what was known of them is forgotten
+        await tables.open()
+    await tables.open()
+    assert await tables.mark(FIRST) == Mark()
+
+
+async def test_tables_that_another_part_made_anew_are_not_written_to_as_if_they_were_the_old_ones(
+    postgres: PostgresServer, tables: PostgresArchive, schema: str
+) -> None:
+    other = PostgresAudit(tables._database, "HUB_AUDIT", schema)
+    await other.open()
+    await tables.append(FIRST, [logged("a", 1)], upto(1))
+    postgres.sql(f"DROP SCHEMA {schema} CASCADE")
+    with pytest.raises(Unavailable, match="does not exist"):
+        await other.mark(FIRST)
+    with pytest.raises(Unavailable, match="made anew"):
+        await other.open()
+    await other.open()
+    with pytest.raises(Unavailable, match="made anew"):
+        await tables.append(FIRST, [logged("a", 2)], upto(2))
     await tables.open()
     assert await tables.mark(FIRST) == Mark()
 

@@ -94,6 +94,7 @@ class PostgresArchive:
         schema = self._schema
 
         async def write(connection: PoolConnectionProxy[Any]) -> None:
+            self._tables.check_seen()
             async with connection.transaction():
                 await connection.execute("SET LOCAL idle_in_transaction_session_timeout = '10s'")  # we may be killed
                 since = moment(began(incarnation))

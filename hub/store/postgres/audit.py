@@ -66,6 +66,7 @@ class PostgresAudit:
         rows = [row for message in messages for row in _rows(message)]
 
         async def write(connection: PoolConnectionProxy[Any]) -> None:
+            self._tables.check_seen()
             async with connection.transaction():
                 await connection.execute("SET LOCAL idle_in_transaction_session_timeout = '10s'")  # we may be killed
                 since = moment(began(incarnation))

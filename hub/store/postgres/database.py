@@ -48,6 +48,7 @@ class Database:
 
     Attributes:
         trouble: Why the newest attempt to reach it failed; None where it did not.
+        made: How often tables were made in it, or brought up to date, since the start.
     """
 
     def __init__(self, url: str, *, ca: str | None = None) -> None:
@@ -64,6 +65,7 @@ class Database:
         self._secrets = spellings(secrets_of(url))
         self._pool: asyncpg.Pool | None = None
         self.trouble: HubError | None = None
+        self.made = 0
 
     async def run(self, work: Callable[[PoolConnectionProxy[Any]], Awaitable[T]], *, within: float) -> T:
         """Do something with a connection, all of it within so many seconds, that of connecting included.

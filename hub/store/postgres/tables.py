@@ -24,6 +24,9 @@ _SCHEMA: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 class Tables:
     """The tables of one schema.
 
+    Several may be used by one database, each for a part of them: where tables were gone and are made anew, whoever it
+    was that found it, each hears of it before it writes on where it believes to be.
+
     Args:
         database: Where.
         schema: The schema that they are in.
@@ -35,15 +38,29 @@ class Tables:
         self._database = database
         self._schema = schema
         self._is_open = False
+        self._seen = 0
 
     async def open(self) -> None:
-        """Return when they can be used. Raises `SchemaRefused` where they are not those of this version."""
-        if self._is_open and self._database.trouble is None:
-            return
-        taken = await self._database.run(self._migrate, within=MIGRATE_WITHIN)
-        self._is_open = True
-        if taken:
-            log.info("tables brought up to date", schema=self._schema, steps=[step.name for step in taken])
+        """Return when they can be used.
+
+        Raises:
+            SchemaRefused: they are not those of this version.
+            Unavailable: tables were made anew since the last call; what was known of them may hold no more.
+        """
+        if not self._is_open or self._database.trouble is not None:
+            taken = await self._database.run(self._migrate, within=MIGRATE_WITHIN)
+            self._database.made += bool(taken)
+            if taken:
+                log.info("tables brought up to date", schema=self._schema, steps=[step.name for step in taken])
+        if self._is_open:
+            self.check_seen()
+        self._is_open, self._seen = True, self._database.made
+
+    def check_seen(self) -> None:
+        """Raise `Unavailable`, once, where tables were made anew since they were last seen here."""
+        if self._seen != self._database.made:
+            self._seen = self._database.made
+            raise Unavailable("PostgreSQL: tables were made anew; looking again at what they have")
 
     def check(self) -> None:
         """Raise at once where it is known that they cannot be read."""

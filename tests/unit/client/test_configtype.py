@@ -71,7 +71,7 @@ def test_flags_are_kept_from_a_type_that_has_fields_and_none_for_them() -> None:
         (
             {"limits": [], "until": "soon"},
             Engine,
-            'engine: /until: expected a valid RFC3339 encoded datetime, got "soon"',
+            'engine: /until: expected a time such as 2026-03-01T09:00:00Z, got "soon"',
             None,
         ),
         ({}, list[int], "engine: /: expected array, got {}", None),
