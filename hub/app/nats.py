@@ -224,8 +224,7 @@ async def instances_connections(
         async with Requester(client, keep=keep, name="system-requests-sweeper") as requester:
             connections = Connections(client, requester, registry, clock, proven=proven)
             await connections.start()
-            if proven:  # else nobody was let in by a hub, and nobody is to be put out
-                await kicking.attach(client, requester)
+            await kicking.attach(client, requester, all_proven=proven)
             yield
     finally:
         await close(client)

@@ -94,6 +94,7 @@ class Kicking:
         self._clock = clock
         self._client: Client | None = None
         self._requester: Requester | None = None
+        self._all_proven = False
         self._expiries = Expiries()
         self._looks = Looks(clock.now())
         self._woken = asyncio.Event()
@@ -102,9 +103,15 @@ class Kicking:
         self._decode_reply = msgspec.json.Decoder(_Reply).decode
         self.closed = 0
 
-    async def attach(self, client: Client, requester: Requester) -> None:
-        """Have a connection to the system account, and requests on it, from now on."""
-        self._client, self._requester = client, requester
+    async def attach(self, client: Client, requester: Requester, *, all_proven: bool) -> None:
+        """Have a connection to the system account, and requests on it, from now on.
+
+        Args:
+            client: The connection.
+            requester: An open requester on it.
+            all_proven: Whether hubs have let in everybody, so that who bears no name of theirs is to be put out.
+        """
+        self._client, self._requester, self._all_proven = client, requester, all_proven
         await client.subscribe(f"$SYS.ACCOUNT.{SERVICES_ACCOUNT}.CONNECT", cb=self._on_connect)
         await client.subscribe(f"$SYS.ACCOUNT.{SERVICES_ACCOUNT}.DISCONNECT", cb=self._on_disconnect)
         self.changed()
@@ -175,7 +182,7 @@ class Kicking:
         try:
             admitted = parse_user(user)
         except ValueError:
-            return "nobody that this hub let in"
+            return "nobody that this hub let in" if self._all_proven else ""
         if admitted.expires is not None and admitted.expires <= self._wall():
             return "expired"
         if reason := self._ended(admitted, self._wall()):

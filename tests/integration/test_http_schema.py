@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
@@ -18,6 +19,8 @@ from hub.sidecar import openapi
 from hub.sidecar.table import TABLE
 from tests.http import TIMEOUT
 from tests.hubs import HubProcess
+
+pytestmark = pytest.mark.open_only("takes long, and asks nothing of who it is: that is asked of each route elsewhere")
 
 _CONFORMS = (
     status_code_conformance,
