@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from tests import enforcing
+from tests.waiting import stop_listening
 
 _CHUNK = 64 * 1024
 
@@ -45,7 +46,7 @@ class Proxy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._server is not None
-        self._server.close()
+        await stop_listening(self._server)
         self.resume()
         self.cut()
         for pump in self._pumps:

@@ -8,6 +8,8 @@ import ssl
 import struct
 from collections.abc import AsyncIterator
 
+from tests.waiting import stop_listening
+
 _CHUNK = 64 * 1024
 _POSTGRES_ASKS = struct.pack("!II", 8, 80877103)
 """The SSLRequest of PostgreSQL's protocol."""
@@ -61,7 +63,7 @@ async def in_front(
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
-        server.close()
+        await stop_listening(server)
         ending = list(tasks)
         for task in ending:
             task.cancel()

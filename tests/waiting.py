@@ -24,3 +24,17 @@ async def end(*tasks: asyncio.Task[Any]) -> None:
         for task in pending:
             task.cancel()
         await asyncio.wait(pending, timeout=0.1)
+
+
+async def stop_listening(server: asyncio.Server) -> None:
+    """Close a server of asyncio once all that it has accepted has reached its handler.
+
+    A connection is accepted in one turn of the loop, has its transport in the next and its handler in the one after.
+    Where the server is closed in between, its socket is left to the garbage collector, which tells some later test.
+    """
+    loop = asyncio.get_running_loop()
+    for listening in server.sockets:
+        loop.remove_reader(listening.fileno())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    server.close()

@@ -7,6 +7,8 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+from tests.waiting import stop_listening
+
 _TRICKLE = 0.05
 
 
@@ -65,7 +67,7 @@ async def serving(behave: Behaviour, *, tls: ssl.SSLContext | None = None) -> As
     try:
         yield peer
     finally:
-        server.close()
+        await stop_listening(server)
         ending = list(tasks)
         for task in ending:
             task.cancel()
